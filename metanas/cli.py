@@ -1,0 +1,131 @@
+"""The command line: one verb, one call into `metanas.run`. Nothing heavy is imported before a verb runs."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Meta-learned neural architecture search: meta-train a supernet, adapt a cell to a few-shot task in seconds.",
+)
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; defaults where it is silent.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, e.g. inner.steps=3.", metavar="[KEY=VALUE]...")]
+Run = Annotated[Path, typer.Argument(help="A run directory.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turns a person's mistake into one line on standard error and exit code 2, a signal into 128 + its number."""
+    from metanas.errors import MetaNasError
+    from metanas.run.interrupt import Interrupted
+    from tasks.errors import DataError
+
+    logging.basicConfig(format="metanas: %(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    try:
+        yield
+    except (MetaNasError, DataError) as error:
+        typer.secho(f"metanas: {' '.join(str(error).split())}", fg="red", err=True)
+        raise typer.Exit(2) from None
+    except Interrupted as stopped:
+        typer.secho(f"metanas: stopped by {stopped}", fg="yellow", err=True)
+        raise typer.Exit(stopped.exit_code) from None
+
+
+@app.command("meta-train")
+def meta_train(
+    overrides: Overrides = None, config: Config = None, out: Out = None, resume: bool = False, quiet: Quiet = False
+) -> None:
+    """Learn weights and an architecture prior from many tasks; writes runs/NAME unless --out says otherwise."""
+    with plainly():
+        from metanas.config import load_experiment
+        from metanas.run.directory import RunDirectory
+        from metanas.run.meta_train import meta_train as run
+
+        experiment = load_experiment(config, overrides or [])
+        directory = RunDirectory(out or Path("runs") / experiment.name)
+        run(experiment, directory, resume=resume, quiet=quiet)
+        typer.echo(f"meta-trained: {directory.path}\nnext: metanas evaluate {directory.path}")
+
+
+@app.command()
+def evaluate(run: Run, overrides: Overrides = None, split: str = "test", quiet: Quiet = False) -> None:
+    """Score a run on unseen classes, beside its controls; overrides may change evaluate.*, adapt.* and data.*."""
+    with plainly():
+        from metanas.run.directory import RunDirectory
+        from metanas.run.evaluate import evaluate as score
+        from metanas.run.wording import table
+
+        directory = RunDirectory(run)
+        result = score(directory, directory.experiment(overrides or []), split=split, quiet=quiet)
+        typer.echo(table(result))
+        typer.echo(f"report: {directory.path / 'report.html'}")
+
+
+@app.command()
+def adapt(
+    run: Run,
+    support: Annotated[Path, typer.Option(help="Class folders of labelled images.")],
+    overrides: Overrides = None,
+    query: Annotated[Path | None, typer.Option(help="Class folders, or a folder of unlabelled images.")] = None,
+    out: Out = None,
+    transductive: Annotated[bool, typer.Option(help="Normalise the query images with their own statistics.")] = False,
+) -> None:
+    """Give a new task its own cell and network; writes RUN/adapted unless --out says otherwise."""
+    with plainly():
+        from metanas.run.adapt import adapt as solve
+        from metanas.run.directory import RunDirectory
+        from metanas.run.wording import adapted_lines
+
+        directory = RunDirectory(run)
+        where = out or run / "adapted"
+        found = solve(
+            directory, directory.experiment(overrides or []), support, query, where, transductive=transductive
+        )
+        typer.echo(adapted_lines(found, where))
+
+
+@app.command()
+def report(run: Run) -> None:
+    """Write RUN/report.html from what the run directory holds."""
+    with plainly():
+        from metanas.evaluate.report import write_report
+
+        typer.echo(f"report: {write_report(run)}")
+
+
+@app.command("config")
+def show_config(config: Annotated[Path | None, typer.Argument(help="YAML file.")] = None, overrides: Overrides = None) -> None:
+    """Print the resolved configuration."""
+    with plainly():
+        from metanas.config import dump_experiment, load_experiment
+
+        typer.echo(dump_experiment(load_experiment(config, overrides or [])), nl=False)
+
+
+@app.command()
+def demo(overrides: Overrides = None, out: Out = None, quiet: Quiet = False) -> None:
+    """Meta-train on built-in characters, adapt to unseen scripts, evaluate: a few minutes on two cores."""
+    with plainly():
+        from metanas.run.demo import demo as run
+        from metanas.run.demo import demo_experiment
+        from metanas.run.directory import RunDirectory
+        from metanas.run.wording import adapted_lines, table
+
+        directory = RunDirectory(out or Path("runs/demo"))
+        result, adapted = run(demo_experiment(overrides or []), directory, quiet=quiet)
+        example = directory.path / "example"
+        typer.echo(table(result))
+        typer.echo(adapted_lines(adapted, example / "adapted"))
+        typer.echo(f"report: {directory.path / 'report.html'}")
+        typer.echo(
+            f"next: metanas adapt {directory.path} --support {example / 'support'} --query {example / 'query'}"
+        )

@@ -1,0 +1,275 @@
+"""The configuration of an experiment: schema, defaults, ranges, and how a file and overrides become one.
+
+Layers, in order: the defaults below, a YAML file, `key=value` overrides. A wrong key, type or range is a `ConfigError`
+of one line that names the key.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from metanas.errors import ConfigError
+from metanas.meta.adapt import Inner
+from metanas.optim import Adam
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where images come from."""
+
+    source: Literal["glyphs", "omniglot", "folder"] = "glyphs"
+    """`glyphs` is built in; the others are read from `root`."""
+    root: str | None = None
+    """Data directory; without it the environment variable METANAS_DATA."""
+    resolution: int = 28
+    """Height and width in pixels, 8 to 512."""
+    channels: int = 1
+    """1 or 3, for `folder`; the other sources have one channel."""
+    rotations: bool = False
+    """Every class turned by 90, 180 and 270 degrees counts as a class of its own."""
+
+    def __post_init__(self) -> None:
+        _between("data.resolution", self.resolution, 8, 512)
+        if self.channels not in (1, 3):
+            raise ConfigError(f"data.channels must be 1 or 3, got {self.channels}")
+        if self.channels == 3 and self.source != "folder":
+            raise ConfigError(f"data.channels must be 1 for data.source={self.source}, got 3")
+
+
+@dataclass(frozen=True)
+class Task:
+    """The shape of an episode."""
+
+    n_way: int = 5
+    """Classes in an episode."""
+    k_shot: int = 1
+    """Support images a class."""
+    n_query: int = 5
+    """Query images a class in meta-training; evaluation has its own number."""
+
+    def __post_init__(self) -> None:
+        _between("task.n_way", self.n_way, 2, 1000)
+        _between("task.k_shot", self.k_shot, 1, 1000)
+        _between("task.n_query", self.n_query, 1, 1000)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The search space."""
+
+    kind: Literal["fewshot"] = "fewshot"
+    width: int = 8
+    """Channels of a node in the normal cell."""
+    nodes: int = 4
+    """Intermediate nodes of a cell."""
+
+
+@dataclass(frozen=True)
+class Relax:
+    """How logits become gates, and how the temperature falls in meta-training."""
+
+    kind: Literal["straight_through", "softmax", "gumbel_softmax"] = "straight_through"
+    temperature_start: float = 1.0
+    """At the first outer iteration."""
+    temperature_end: float = 0.0
+    """At the end of the ramp and in evaluation."""
+    ramp: float = 0.5
+    """Share of meta-training over which the temperature falls linearly, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        least = 0.0 if self.kind == "straight_through" else 0.01
+        for name in ("temperature_start", "temperature_end"):
+            _between(f"relax.{name}", getattr(self, name), least, 100.0)
+        _between("relax.ramp", self.ramp, 0.0, 1.0)
+
+    def temperature(self, progress: float) -> float:
+        """The temperature when `progress` (0 to 1) of meta-training is done."""
+        share = min(1.0, progress / self.ramp) if self.ramp > 0 else 1.0
+        return self.temperature_start + share * (self.temperature_end - self.temperature_start)
+
+
+@dataclass(frozen=True)
+class Meta:
+    """The outer loop."""
+
+    iterations: int = 1000
+    """Outer steps."""
+    tasks: int = 8
+    """Episodes in a meta-batch."""
+    chunk: int = 0
+    """Tasks executed at once; 0 means all of them. Fewer need less memory."""
+    cosine: float = 0.05
+    """The outer step sizes fall along a cosine to this share of their values; 1 keeps them."""
+    validate_every: int = 200
+    """Outer steps between two validations on validation classes; 0 never validates."""
+    validate_episodes: int = 64
+    """Episodes of a validation."""
+    save_every: int = 100
+    """Outer steps between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        _between("meta.iterations", self.iterations, 1, 10**9)
+        _between("meta.tasks", self.tasks, 1, 10**6)
+        _between("meta.chunk", self.chunk, 0, 10**6)
+        _between("meta.cosine", self.cosine, 0.0, 1.0)
+        _between("meta.validate_every", self.validate_every, 0, 10**9)
+        _between("meta.validate_episodes", self.validate_episodes, 2, 10**6)
+        _between("meta.save_every", self.save_every, 1, 10**9)
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """How a new task is adapted to after meta-training."""
+
+    steps: int = 10
+    """Support steps on the supernet, weights and logits together; then the cell is decoded."""
+    child_steps: int = 5
+    """Further support steps on the weights of the decoded child; they count in the reported seconds."""
+    lr_weights: float | None = None
+    """Step size of the weights; without it that of `inner`."""
+    lr_arch: float | None = None
+    """Step size of the logits; without it that of `inner`. 0 gives every task the same cell."""
+    deploy: Literal["child", "supernet"] = "child"
+    """The network that is handed out and whose accuracy is the headline."""
+
+    def __post_init__(self) -> None:
+        _between("adapt.steps", self.steps, 0, 10**6)
+        _between("adapt.child_steps", self.child_steps, 0, 10**6)
+        for name in ("lr_weights", "lr_arch"):
+            if getattr(self, name) is not None:
+                _between(f"adapt.{name}", getattr(self, name), 0.0, 1e6)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How a run is judged."""
+
+    episodes: int = 600
+    """Episodes of test classes."""
+    n_query: int = 15
+    """Query images a class."""
+    chunk: int = 8
+    """Episodes scored at once."""
+    timed: int = 30
+    """Episodes that are also adapted one at a time, for the seconds a task."""
+    checkpoint: Literal["best", "last"] = "best"
+    """`best` is chosen on validation classes."""
+
+    def __post_init__(self) -> None:
+        _between("evaluate.episodes", self.episodes, 1, 10**9)
+        _between("evaluate.n_query", self.n_query, 1, 1000)
+        _between("evaluate.chunk", self.chunk, 1, 10**6)
+        _between("evaluate.timed", self.timed, 1, 10**6)
+
+
+@dataclass(frozen=True)
+class Wandb:
+    """Weights & Biases."""
+
+    mode: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "metanas"
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is written while running."""
+
+    every: int = 10
+    """Outer steps between two rows of metrics.jsonl, and lines where there is no terminal."""
+    wandb: Wandb = field(default_factory=Wandb)
+
+    def __post_init__(self) -> None:
+        _between("track.every", self.every, 1, 10**9)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that defines a run; the run is a function of it."""
+
+    name: str = "experiment"
+    """For people: the run directory and the tracker use it."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    threads: int = 0
+    """CPU threads of one operation; 0 means one for each core. Other numbers give other last bits."""
+    data: Data = field(default_factory=Data)
+    task: Task = field(default_factory=Task)
+    space: Space = field(default_factory=Space)
+    relax: Relax = field(default_factory=Relax)
+    inner: Inner = field(default_factory=Inner)
+    outer: Adam = field(default_factory=Adam)
+    meta: Meta = field(default_factory=Meta)
+    adapt: Adapt = field(default_factory=Adapt)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    track: Track = field(default_factory=Track)
+
+    def __post_init__(self) -> None:
+        _between("threads", self.threads, 0, 1024)
+        if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
+            raise ConfigError(f"name must be usable as a directory name, got {self.name!r}")
+
+
+def _between(key: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"{key} must be in {least}..{most}, got {value}")
+
+
+def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
+    """The experiment of a YAML file (None: the defaults) and `key=value` overrides; raises `ConfigError`."""
+    schema = OmegaConf.structured(Experiment)
+    for item in overrides:
+        if "=" not in item:
+            raise ConfigError(f"an override is written key=value, got {item!r}")
+    try:
+        layers = [schema]
+        if path is not None:
+            layers.append(_read(path))
+        layers.append(OmegaConf.from_dotlist(overrides))
+        for layer in layers[1:]:
+            _refuse_interpolation(layer, path)
+        experiment = OmegaConf.to_object(OmegaConf.merge(*layers))
+    except (OmegaConfBaseException, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigError(_one_line(error, path, overrides)) from error
+    assert isinstance(experiment, Experiment)
+    return experiment
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """The resolved configuration as YAML; `load_experiment` reads it back unchanged."""
+    return OmegaConf.to_yaml(OmegaConf.structured(experiment))
+
+
+def _read(path: Path) -> DictConfig:
+    try:
+        layer = OmegaConf.load(path)
+    except OSError as error:
+        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror or error}") from error
+    if isinstance(layer, ListConfig):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, got a list")
+    assert isinstance(layer, DictConfig)
+    return layer
+
+
+def _refuse_interpolation(layer: DictConfig | ListConfig, path: Path | None) -> None:
+    """Interpolations could copy environment variables into a tracked configuration."""
+    for key in layer:
+        if OmegaConf.is_interpolation(layer, key):
+            raise ConfigError(f"{path or 'an override'}: {key} holds an interpolation ${{...}}; write the value itself")
+        value = layer[key]
+        if isinstance(value, DictConfig | ListConfig):
+            _refuse_interpolation(value, path)
+
+
+def _one_line(error: Exception, path: Path | None, overrides: list[str]) -> str:
+    """The first line of a library's message, with the key and the places to look."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    if isinstance(error, yaml.YAMLError):
+        text = " ".join(lines)
+    key = getattr(error, "full_key", None)
+    places = " and ".join([*([str(path)] if path else []), *(["the overrides"] if overrides else [])])
+    return f"{places or 'configuration'}: {f'{key}: ' if key and key not in text else ''}{text}"

@@ -1,0 +1,46 @@
+"""Scoring: the only place where a search's outcome meets the query set."""
+
+import torch
+from torch import Tensor
+
+from metanas.objective import Classification
+from metanas.params import MetaParams
+from tasks.episode import Episode
+
+
+def predictions(
+    objective: Classification, params: MetaParams, support: Tensor, query: Tensor, *, transductive: bool
+) -> Tensor:
+    """Logits `[*tasks, n, n_way]` for the query images.
+
+    Args:
+        objective: the network.
+        params: adapted.
+        support: support images `[*tasks, n, c, h, w]`.
+        query: query images `[*tasks, n, c, h, w]`.
+        transductive: normalise with the statistics of the whole query set. Otherwise each query image is normalised
+            with the support set's statistics alone and its prediction does not depend on the other queries.
+    """
+    with torch.no_grad():
+        if transductive:
+            return objective.logits(params, query)
+        rows = support.shape[-4]
+        both = torch.cat([support, query], dim=-4)
+        return objective.logits(params, both, rows=rows)[..., rows:, :]
+
+
+def accuracies(
+    objective: Classification, params: MetaParams, episodes: Episode, *, transductive: bool
+) -> list[float]:
+    """Each task's share of query images that are classified correctly; arguments as in `predictions`."""
+    logits = predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive)
+    right = logits.argmax(-1) == episodes.query.y
+    return [float(share) for share in right.double().mean(-1).tolist()]
+
+
+def nearest_neighbour(episodes: Episode) -> list[float]:
+    """Each task's accuracy of copying the label of the nearest support image in Euclidean distance of raw pixels."""
+    support, query = episodes.support.x.flatten(2), episodes.query.x.flatten(2)
+    nearest = torch.cdist(query, support).argmin(-1)
+    right = episodes.support.y.gather(1, nearest) == episodes.query.y
+    return [float(share) for share in right.double().mean(-1).tolist()]

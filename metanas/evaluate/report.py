@@ -1,0 +1,291 @@
+"""The report of a run: one HTML file that can be mailed, archived, or put beside a paper.
+
+It is written from the files of the run directory alone. `config.yaml` and `metrics.jsonl` must be there;
+`env.json`, `arch.json`, `cells/*.svg` and `result.json` each add their part, and a run without a result gets
+a report of its training that says how to obtain one.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from metanas.errors import RunError
+from metanas.evaluate import figures, page
+from metanas.evaluate.figures import Rows
+from metanas.evaluate.page import Html
+from metanas.evaluate.wording import MISSING, count, percent, plain, points, seconds
+from metanas.track.jsonl import read_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CELLS_SHOWN = 6
+_GENOTYPES_SHOWN = 8
+
+Record = Mapping[str, object]
+"""A JSON object of the run directory."""
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `run_dir/report.html` and return its path.
+
+    Raises:
+        RunError: the directory is no run, or one of its files cannot be read.
+    """
+    config = _text(run_dir / "config.yaml")
+    rows = read_rows(_existing(run_dir / "metrics.jsonl"))
+    env, result, arch = (_record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
+    try:
+        parts = [
+            page.heading(run_dir.resolve().name, _subtitle(result)),
+            *(_evaluated(result) if result else _unevaluated(run_dir)),
+            *_training(rows),
+            *_prior(arch),
+            *_cells(run_dir / "cells", result),
+            page.section("Configuration", page.code(config)),
+            *_environment(env),
+            _reproduction(run_dir, env),
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"expected a result.json and an arch.json as an evaluation writes them in {run_dir}, "
+            f"got {type(error).__name__}: {error}; evaluate the run again"
+        ) from error
+    path = run_dir / "report.html"
+    temporary = path.with_name(".report.html.tmp")
+    temporary.write_text(page.page(f"{run_dir.resolve().name}: report", *parts), encoding="utf-8")
+    return temporary.replace(path)
+
+
+def _subtitle(result: Record) -> str:
+    if not result:
+        return "meta-learned neural architecture search"
+    return f"meta-learned neural architecture search on {result['dataset']}, {_protocol(result)}"
+
+
+def _protocol(result: Record) -> str:
+    return f"{result['n_way']}-way {result['k_shot']}-shot"
+
+
+def _evaluated(result: Record) -> list[Html]:
+    mode = str(result["mode"])
+    sentence = (
+        f"on {result['episodes']} unseen {_protocol(result)} episodes of {result['dataset']} "
+        f"({result['split']} classes), {mode}"
+    )
+    if result.get("accuracy_inductive") is not None and mode != "inductive":
+        sentence += f"; {percent(result.get('accuracy_inductive'), result.get('ci95_inductive'))} inductive"
+    known = [
+        ("deployed network", plain(result.get("deployed"))),
+        ("parameters", count(result.get("params"))),
+        ("MACs per image", count(result.get("macs"))),
+        ("median time to adapt", seconds(result.get("adapt_seconds_median"))),
+        ("distinct architectures", plain(result.get("distinct_genotypes"))),
+        ("lost by decoding", points(result.get("decode_gap"))),
+        ("outer iterations", plain(result.get("meta_iterations"))),
+        ("meta-training time", seconds(result.get("meta_seconds"))),
+        ("device", _device(result)),
+    ]
+    explanation = (
+        "\N{PLUS-MINUS SIGN} is half the width of the 95 % interval of the mean over episodes. "
+        "Transductive: the query images of an episode are normalised together; inductive: with the "
+        "statistics of the support images."
+    )
+    return [
+        page.headline(percent(result["accuracy"], result.get("ci95")), sentence + "."),
+        page.facts([(name, value) for name, value in known if value != MISSING]),
+        page.paragraph(explanation),
+        *_comparison(result),
+    ]
+
+
+def _comparison(result: Record) -> list[Html]:
+    networks = cast(Mapping[str, Record], result.get("baselines") or {})
+    if not networks:
+        return []
+    bars = [
+        figures.Bar(
+            str(entry["title"]),
+            cast(float, entry["accuracy"]),
+            cast(float | None, entry["ci95"]),
+            cast(float | None, entry.get("accuracy_inductive")),
+            cast(float | None, entry.get("ci95_inductive")),
+        )
+        for entry in networks.values()
+    ]
+    rows = [
+        (
+            str(entry["title"]),
+            percent(entry.get("accuracy"), entry.get("ci95")),
+            percent(entry.get("accuracy_inductive"), entry.get("ci95_inductive")),
+            count(entry.get("params")),
+            count(entry.get("macs")),
+            seconds(entry.get("seconds_median")),
+        )
+        for entry in networks.values()
+    ]
+    deployed = _deployed(networks, result)
+    head = ("network", "transductive", "inductive", "parameters", "MACs", "time per task")
+    return [
+        page.section(
+            "Comparison",
+            page.paragraph(f"All on the same {result['episodes']} episodes. Marked: the deployed network."),
+            page.table(head, rows, deployed),
+            _figure(figures.comparison(bars), "accuracy of the compared networks", "Mean and 95 % interval."),
+        )
+    ]
+
+
+def _deployed(networks: Mapping[str, Record], result: Record) -> int | None:
+    """The row of the headline: the deployed kind of network, in the variant with the headline's accuracy."""
+    for row, (name, entry) in enumerate(networks.items()):
+        if name.startswith(str(result.get("deployed"))) and entry["accuracy"] == result["accuracy"]:
+            return row
+    return None
+
+
+def _unevaluated(run_dir: Path) -> list[Html]:
+    return [
+        page.headline(
+            "not evaluated yet", "This report shows the training; result.json is missing. To obtain it:"
+        ),
+        page.code(f"metanas evaluate {shlex.quote(str(run_dir))}"),
+    ]
+
+
+def _training(rows: Rows) -> list[Html]:
+    steps = [row["meta/iter"] for row in rows if "meta/iter" in row]
+    if not steps:
+        return [page.section("Training", page.paragraph("No iteration has been recorded yet."))]
+    last = {name: value for row in rows if "meta/iter" in row for name, value in row.items()}
+    known = [
+        ("iterations", plain(last["meta/iter"])),
+        ("outer loss", plain(last.get("meta/outer_loss"))),
+        ("query accuracy", percent(last.get("meta/query_acc"))),
+        ("validation accuracy", percent(last.get("validation/acc"), last.get("validation/acc_ci95"))),
+        ("tasks per second", plain(last.get("meta/tasks_per_s"))),
+        ("architecture entropy", plain(last.get("arch/entropy"))),
+    ]
+    caption = (
+        "Thin: every recorded iteration. Bold: running mean. Points: validation classes, never trained on."
+    )
+    return [
+        page.section(
+            "Learning curve",
+            _figure(
+                figures.learning_curve(rows), "outer loss and accuracy over the outer iterations", caption
+            ),
+            page.paragraph("Last recorded values:"),
+            page.facts([(name, value) for name, value in known if value != MISSING]),
+        )
+    ]
+
+
+def _prior(arch: Record) -> list[Html]:
+    if not arch:
+        return []
+    picture = figures.prior_heat_map(
+        cast(Sequence[str], arch["ops"]), cast(Mapping[str, Sequence[Sequence[float]]], arch["cells"])
+    )
+    caption = (
+        "Where a new task begins: the probability of every operation on every edge, before its first step."
+    )
+    return [page.section("Meta-learned prior", _figure(picture, "probabilities of the operations", caption))]
+
+
+def _cells(folder: Path, result: Record) -> list[Html]:
+    pictures = (
+        sorted(folder.glob("*.svg"), key=lambda path: (path.stem != "prior", path.stem))
+        if folder.is_dir()
+        else []
+    )
+    parts = [
+        page.picture(path.read_bytes(), path.stem.replace("_", " "), is_framed=False)
+        for path in pictures[:_CELLS_SHOWN]
+    ]
+    found = cast(Sequence[Record], result.get("genotypes") or ())
+    if found:
+        listed = sum(cast(int, entry["episodes"]) for entry in found)
+        total = max(1, listed, cast(int, result.get("episodes") or 0))
+        most = sorted(found, key=lambda entry: -cast(int, entry["episodes"]))[:_GENOTYPES_SHOWN]
+        rows = [
+            (
+                " ".join(map(str, cast(Sequence[int], entry["genotype"]))),
+                str(entry["episodes"]),
+                f"{100 * cast(int, entry['episodes']) / total:.0f} %",
+            )
+            for entry in most
+        ]
+        parts.append(
+            page.paragraph(
+                f"The most frequent of {result.get('distinct_genotypes', len(found))} architectures:"
+            )
+        )
+        parts.append(page.table(("genotype", "episodes", "share"), rows))
+    if not parts:
+        return []
+    shown = "What the search decoded for test tasks, and what the prior decodes to before it has seen a task."
+    return [page.section("Example cells", page.paragraph(shown), *parts)]
+
+
+def _environment(env: Record) -> list[Html]:
+    if not env:
+        return []
+    rows = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in env.items()]
+    return [page.section("Environment", page.table(("", ""), rows, is_text=True))]
+
+
+def _reproduction(run_dir: Path, env: Record) -> Html:
+    quoted = shlex.quote(str(run_dir))
+    commands = [
+        f"metanas meta-train -c {shlex.quote(str(run_dir / 'config.yaml'))}",
+        f"metanas evaluate {quoted}",
+        f"metanas report {quoted}",
+    ]
+    argv = env.get("argv")
+    parts = [page.code("\n".join(commands))]
+    if isinstance(argv, list):
+        parts += [page.paragraph("This run was started with:"), page.code(shlex.join(map(str, argv)))]
+    note = "The same seed, versions and number of threads give the same figures."
+    return page.section("How to reproduce", page.paragraph(note), *parts)
+
+
+def _figure(figure: "Figure", alt: str, caption: str) -> Html:
+    return page.picture(figures.encode(figure, "svg"), alt, caption)
+
+
+def _device(result: Record) -> str:
+    device, threads = result.get("device"), result.get("threads")
+    if device is None:
+        return MISSING
+    return f"{device}, {threads} threads" if device == "cpu" and threads else str(device)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise RunError(
+            f"expected a run directory with {path.name}, got none in {path.parent}; "
+            "give the directory that meta-train printed"
+        )
+    return path
+
+
+def _text(path: Path) -> str:
+    return _existing(path).read_text(encoding="utf-8", errors="replace")
+
+
+def _record(path: Path) -> Record:
+    """The JSON object of a file, empty when the file is missing."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise RunError(f"expected JSON in {path}, got {error}; delete the file and evaluate again") from error
+    if not isinstance(found, dict):
+        raise RunError(
+            f"expected a JSON object in {path}, got {type(found).__name__}; evaluate the run again"
+        )
+    return found

@@ -1,0 +1,27 @@
+"""What a meta-gradient is: how tasks move the start that they share."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from metanas.objective import LossFn
+from metanas.params import MetaParams
+from tasks.episode import Episode
+
+
+class Verdict(NamedTuple):
+    """What some tasks say about the start that they share."""
+
+    gradient: MetaParams
+    """The sum over tasks of d query loss / d start; zeros where no task depends on an entry."""
+    query_loss: Tensor
+    """Mean loss of each task on its query set after adaptation, nats, `[tasks]`."""
+
+
+@runtime_checkable
+class MetaGradient(Protocol):
+    """A function from (loss, start, episodes) to the gradient with respect to `start`; MAML is one."""
+
+    def __call__(self, loss: LossFn, start: MetaParams, episodes: Episode) -> Verdict:
+        """The verdict of episodes stacked on a leading `tasks` axis; `start` has no such axis."""
+        ...

@@ -1,0 +1,67 @@
+"""Parameters as data: weights and architecture logits travel together.
+
+A module is only a shape; what it computes with is a `Params` dictionary handed to `torch.func.functional_call`. Because
+weights and logits form one `MetaParams`, no meta-learning algorithm is written twice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Params = dict[str, Tensor]
+"""Tensors by name; the names of weights are the supernet's parameter names."""
+
+Metrics = dict[str, float]
+"""Named scalars of one step, ready for a tracker."""
+
+
+class MetaParams(NamedTuple):
+    """What meta-learning learns, and what a task adapts: the weights and the architecture logits."""
+
+    weights: Params
+    arch: Params
+    """Logits by cell kind, each `[edges, ops]`; empty for a network whose architecture is fixed."""
+
+
+def tree_map(function: Callable[..., Tensor], first: MetaParams, *others: MetaParams) -> MetaParams:
+    """`function` applied tensor by tensor; the trees must have the same names."""
+    return MetaParams(
+        {k: function(v, *(o.weights[k] for o in others)) for k, v in first.weights.items()},
+        {k: function(v, *(o.arch[k] for o in others)) for k, v in first.arch.items()},
+    )
+
+
+def tree_norm(tree: MetaParams) -> Tensor:
+    """Euclidean norm over all entries, shape []."""
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in leaves(tree)]))
+
+
+def leaves(tree: MetaParams) -> list[Tensor]:
+    """All tensors, weights first, in the order of the dictionaries."""
+    return [*tree.weights.values(), *tree.arch.values()]
+
+
+def like(tree: MetaParams, tensors: Sequence[Tensor]) -> MetaParams:
+    """The inverse of `leaves`: `tensors` under the names of `tree`."""
+    split = len(tree.weights)
+    return MetaParams(
+        dict(zip(tree.weights, tensors[:split], strict=True)),
+        dict(zip(tree.arch, tensors[split:], strict=True)),
+    )
+
+
+def detach(tree: MetaParams, *, requires_grad: bool = False) -> MetaParams:
+    """The same values as fresh leaves of the autograd graph."""
+    return tree_map(lambda t: t.detach().requires_grad_(requires_grad), tree)
+
+
+def spread(tree: MetaParams, tasks: int) -> MetaParams:
+    """The same parameters for each of `tasks` tasks: every tensor gets a leading axis, without a copy."""
+    return tree_map(lambda t: t.expand(tasks, *t.shape), tree)
+
+
+def of_task(tree: MetaParams, task: int) -> MetaParams:
+    """The parameters of one task out of a tree with a leading `tasks` axis."""
+    return tree_map(lambda t: t[task], tree)

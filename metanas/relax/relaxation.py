@@ -1,0 +1,40 @@
+"""How architecture logits become gates: the one place where searchers of the DARTS family differ.
+
+Softmax is DARTS, softmax with Gumbel noise is SNAS, a straight-through decode is GDAS. A relaxation is deterministic:
+what is random about a task, the Gumbel noise, is drawn outside and handed in, so one sample can serve all inner steps.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from metanas.params import Params
+
+
+@runtime_checkable
+class Relaxation(Protocol):
+    """Turns logits into gates of the same shapes."""
+
+    sparse: bool
+    """Whether gates that are exactly zero stand for options that need not be computed."""
+
+    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+        """Gates for `arch`.
+
+        Args:
+            arch: logits by cell kind, each `[edges, ops]`.
+            temperature: how far the gates are from a decision; each relaxation says what it means, in units of logits.
+            noise: standard Gumbel noise of the same shapes; empty for the noiseless gates used at test.
+        """
+        ...
+
+
+def gumbel(arch: Params, rng: torch.Generator) -> Params:
+    """Standard Gumbel noise -log(-log U) in the shapes of `arch`, drawn on the CPU and moved to its device."""
+    # U is kept away from 0 and 1, where the noise would be infinite.
+    eps = 1e-6
+    noise = {}
+    for name, logits in arch.items():
+        u = torch.rand(logits.shape, generator=rng, dtype=torch.float64).clamp(eps, 1 - eps)
+        noise[name] = (-torch.log(-torch.log(u))).to(logits)
+    return noise

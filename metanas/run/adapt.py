@@ -1,0 +1,192 @@
+"""Adaptation to a person's own task: a directory of labelled images in, a network of its own out."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as save_weights
+from torch import Tensor
+
+from metanas.checkpoint import write_atomically
+from metanas.config import Experiment
+from metanas.errors import ConfigError, RunError
+from metanas.evaluate.accuracy import predictions
+from metanas.objective import Classification
+from metanas.params import MetaParams
+from metanas.problem import Child, children
+from metanas.run.build import inner_of
+from metanas.run.comparison import Stopwatch
+from metanas.run.directory import RunDirectory
+from metanas.run.restore import restore
+from metanas.run.workbench import Workbench
+from metanas.spaces.cost import Cost, cost
+from metanas.spaces.draw import draw_cells
+from metanas.strategies.strategy import tune
+from tasks.episode import Batch
+from tasks.sources.folder import Decoded, is_labelled, read_folder, read_unlabelled
+from tasks.stream import stream
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What adapting to a task gave."""
+
+    child: Child
+    classes: tuple[str, ...]
+    seconds: float
+    """From the decoded images to the child's final weights."""
+    cost: Cost
+    accuracy: float | None
+    """On the query images; None when they have no labels or there are none."""
+    predicted: int
+    """Rows of predictions.csv."""
+
+
+def adapt(
+    directory: RunDirectory,
+    experiment: Experiment,
+    support: Path,
+    query: Path | None,
+    out: Path,
+    *,
+    transductive: bool = False,
+) -> Adapted:
+    """Finds, trains and writes the network of one task.
+
+    Writes genotype.json, weights.safetensors, predictions.csv (of the query images, or of the support images where no
+    query is given) and cell.svg into `out`, after everything has succeeded.
+
+    Args:
+        directory: of a meta-trained run.
+        experiment: its configuration, perhaps with another `adapt`.
+        support: class folders of images, 2 to the run's n_way classes.
+        query: class folders of the same names, or a folder of unlabelled images.
+        out: where to write; made when missing.
+        transductive: normalise the query images with their own statistics, better for many images of all classes.
+            Otherwise each prediction depends on the support set and its own image only.
+    """
+    bench, state, _ = restore(directory, experiment)
+    labelled = read_folder(support, bench.spec.image)
+    classes = tuple(labelled)
+    if len(classes) > bench.spec.n_way:
+        raise ConfigError(
+            f"{support} has {len(classes)} classes, the run {directory.path} can tell {bench.spec.n_way} apart; "
+            f"remove classes, or meta-train with task.n_way={len(classes)}"
+        )
+    questions = _questions(query, labelled, bench.spec.image, classes)
+    _check_out(out)
+
+    batch = Batch(
+        _images([image for images in labelled.values() for _, image in images], bench.device),
+        torch.tensor([i for i, images in enumerate(labelled.values()) for _ in images], device=bench.device),
+    )
+    watch = Stopwatch(bench.device)
+    child = _solve(bench, state.learner.params, batch, len(classes))
+    seconds = watch.read()
+
+    paths = [path for path, _, _ in questions]
+    logits = predictions(
+        Classification(child.net),
+        child.params,
+        batch.x,
+        _images([image for _, image, _ in questions], bench.device),
+        transductive=transductive,
+    )
+    probabilities = torch.softmax(logits, -1).tolist()
+    truths = [truth for _, _, truth in questions]
+    guesses = [classes[max(range(len(classes)), key=row.__getitem__)] for row in probabilities]
+    known = [guess == truth for guess, truth in zip(guesses, truths, strict=True) if truth is not None]
+    child_cost = cost(child.net, replace(bench.spec, n_way=len(classes)))
+    _write(out, bench, child, classes, _table(paths, guesses, truths, probabilities, classes), child_cost)
+    return Adapted(
+        child,
+        classes,
+        seconds,
+        child_cost,
+        sum(known) / len(known) if known and query is not None else None,
+        len(paths),
+    )
+
+
+def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Child:
+    """Search, decode, inherit, further steps: the same path as in evaluation."""
+    # Labels are shuffled in every episode, so the rows of the head are exchangeable and fewer of them may be used.
+    weights = {k: v[:n_classes] if k.startswith("head.") else v for k, v in start.weights.items()}
+    bench = replace(bench, spec=replace(bench.spec, n_way=n_classes))
+    problem = bench.problem(MetaParams(weights, start.arch), Batch(support.x[None], support.y[None]))
+    found = bench.strategy(problem, stream(bench.experiment.seed, "adapt"))
+    return children(problem, tune(problem, found, inner_of(bench.experiment, bench.experiment.adapt.child_steps)))[0]
+
+
+Question = tuple[Path, Tensor, str | None]
+"""A query image: its file, its pixels, and its class where it is known."""
+
+
+def _questions(
+    query: Path | None, labelled: dict[str, Decoded], image: tuple[int, int, int], classes: tuple[str, ...]
+) -> list[Question]:
+    if query is None:
+        return [(path, pixels, name) for name, images in labelled.items() for path, pixels in images]
+    if not is_labelled(query):
+        return [(path, pixels, None) for path, pixels in read_unlabelled(query, image)]
+    found = read_folder(query, image, least_classes=1)
+    unknown = sorted(set(found) - set(classes))
+    if unknown:
+        raise ConfigError(
+            f"{query} holds the class {unknown[0]!r}, which the support set lacks; expected some of {', '.join(classes)}"
+        )
+    return [(path, pixels, name) for name, images in found.items() for path, pixels in images]
+
+
+def _images(pixels: list[Tensor], device: torch.device) -> Tensor:
+    return torch.stack(pixels).to(device, torch.get_default_dtype()) / 255
+
+
+def _table(
+    paths: list[Path],
+    guesses: list[str],
+    truths: list[str | None],
+    probabilities: list[list[float]],
+    classes: tuple[str, ...],
+) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "predicted", "true", *(f"p({name})" for name in classes)])
+    for path, guess, truth, row in zip(paths, guesses, truths, probabilities, strict=True):
+        writer.writerow([path, guess, truth or "", *(f"{p:.6f}" for p in row)])
+    return text.getvalue()
+
+
+def _check_out(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}; choose another --out") from error
+
+
+def _write(out: Path, bench: Workbench, child: Child, classes: tuple[str, ...], table: str, size: Cost) -> None:
+    cells = bench.space.cells(child.genotype)
+    description = {
+        "space": {"kind": bench.experiment.space.kind, "width": bench.experiment.space.width, "nodes": bench.experiment.space.nodes},
+        "genotype": list(child.genotype),
+        "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
+        "classes": list(classes),
+        "image": list(bench.spec.image),
+        "params": size.params,
+        "macs": size.macs,
+    }
+    weights = {name: tensor.contiguous().cpu() for name, tensor in child.params.weights.items()}
+    files = {
+        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(child.genotype))}),
+        "predictions.csv": table.encode(),
+        "cell.svg": draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode(),
+        "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
+    }
+    for name, content in files.items():
+        write_atomically(out / name, content)

@@ -1,0 +1,109 @@
+"""From a configuration to objects: the only reader of the registries below."""
+
+import os
+from collections.abc import Callable
+
+import torch
+
+from metanas.config import Data, Experiment
+from metanas.errors import ConfigError
+from metanas.meta.adapt import Inner
+from metanas.meta.learner import Descent, MetaLearner
+from metanas.meta.maml import Maml
+from metanas.relax.relaxation import Relaxation
+from metanas.relax.softmax import Softmax
+from metanas.relax.straight_through import StraightThrough
+from metanas.spaces.fewshot import FewShot
+from metanas.spaces.space import SearchSpace
+from metanas.strategies.gradient import Gradient
+from tasks.augment import rotations
+from tasks.data_root import cache_root, data_root
+from tasks.dataset import Dataset
+from tasks.episode import TaskSpec
+from tasks.sampler import EpisodeSampler
+from tasks.sources.folder import folder
+from tasks.sources.glyphs import glyphs
+from tasks.sources.omniglot import omniglot
+from tasks.split import SplitName
+
+SOURCES: dict[str, Callable[[Data], Dataset]] = {
+    "glyphs": lambda data: glyphs(data.resolution, cache=cache_root()),
+    "omniglot": lambda data: omniglot(data_root(data.root), data.resolution, cache=cache_root()),
+    "folder": lambda data: folder(data_root(data.root), (data.channels, data.resolution, data.resolution)),
+}
+
+SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
+
+RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
+    "straight_through": lambda space: StraightThrough(space.harden),
+    "softmax": lambda space: Softmax(),
+    "gumbel_softmax": lambda space: Softmax(sample=True),
+}
+
+
+def device(experiment: Experiment) -> torch.device:
+    """The device asked for; sets the number of CPU threads, and flushes denormal numbers to zero.
+
+    Saturated gates times activations make denormals, which slow a CPU down twenty times.
+    """
+    torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
+    torch.set_flush_denormal(True)
+    has_gpu = torch.cuda.is_available()
+    if experiment.device == "cuda" and not has_gpu:
+        raise ConfigError("device=cuda was asked for, but torch sees no GPU; use device=cpu or device=auto")
+    return torch.device("cuda" if has_gpu and experiment.device != "cpu" else "cpu")
+
+
+def dataset(data: Data) -> Dataset:
+    """The data set; raises `DataError` where it is missing or damaged."""
+    found = SOURCES[data.source](data)
+    return rotations(found) if data.rotations else found
+
+
+def spec(experiment: Experiment, *, n_query: int | None = None) -> TaskSpec:
+    """The shape of the experiment's episodes, in meta-training unless `n_query` is given."""
+    data, task = experiment.data, experiment.task
+    image = (data.channels, data.resolution, data.resolution)
+    return TaskSpec(task.n_way, task.k_shot, n_query or task.n_query, image)
+
+
+def episodes(
+    experiment: Experiment, found: Dataset, split: SplitName, where: torch.device
+) -> EpisodeSampler:
+    """The episodes of one split, the same for every method that is compared on them."""
+    n_query = None if split == "train" else experiment.evaluate.n_query
+    bank = found[split].to(where)  # its name holds the split, so no two splits draw alike
+    return EpisodeSampler(bank, spec(experiment, n_query=n_query), experiment.seed)
+
+
+def space(experiment: Experiment) -> SearchSpace:
+    """The search space."""
+    return SPACES[experiment.space.kind](experiment.space.width, experiment.space.nodes)
+
+
+def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
+    """The relaxation."""
+    return RELAXATIONS[experiment.relax.kind](found)
+
+
+def learner(experiment: Experiment) -> MetaLearner:
+    """The meta-learner."""
+    return Descent(Maml(experiment.inner), experiment.outer, experiment.meta.chunk)
+
+
+def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:
+    """How a new task is searched."""
+    adapt = experiment.adapt
+    inner = inner_of(experiment, adapt.steps)
+    return Gradient(relaxation(experiment, found), inner, experiment.relax.temperature_end)
+
+
+def inner_of(experiment: Experiment, steps: int) -> Inner:
+    """The step sizes of adaptation after meta-training, for `steps` steps."""
+    adapt, inner = experiment.adapt, experiment.inner
+    return Inner(
+        steps,
+        inner.lr_weights if adapt.lr_weights is None else adapt.lr_weights,
+        inner.lr_arch if adapt.lr_arch is None else adapt.lr_arch,
+        first_order=True,
+    )

@@ -1,0 +1,137 @@
+"""All methods on the same episodes: the fair comparison that every evaluation prints."""
+
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import torch
+
+from metanas.evaluate.accuracy import accuracies, nearest_neighbour
+from metanas.evaluate.interval import interval
+from metanas.objective import Classification
+from metanas.params import MetaParams
+from metanas.problem import Choice, Problem, as_decoded, children
+from metanas.run import build
+from metanas.run.workbench import Workbench
+from metanas.spaces.cost import Cost, cost
+from metanas.spaces.space import Genotype
+from metanas.strategies.prior import Prior
+from metanas.strategies.random import Random
+from metanas.strategies.strategy import Strategy, tune
+from tasks.episode import Episode
+from tasks.stream import stream
+
+TITLES = {
+    "supernet": "adapted supernet, before decoding",
+    "child": "decoded child, as inherited",
+    "child_tuned": "decoded child, after further support steps",
+    "prior_child": "one cell for all tasks, from the prior",
+    "random_child": "a random cell for each task, inherited weights",
+    "nearest_neighbour": "nearest neighbour on raw pixels",
+}
+Summary = dict[str, object]
+"""A method's entry of result.json."""
+
+
+@dataclass
+class Score:
+    """How one method did on the episodes so far."""
+
+    title: str
+    transductive: list[float] = field(default_factory=list)
+    inductive: list[float] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, objective: Classification, params: MetaParams, episodes: Episode) -> None:
+        """Scores a network for each episode, in both normalisations."""
+        self.transductive += accuracies(objective, params, episodes, transductive=True)
+        self.inductive += accuracies(objective, params, episodes, transductive=False)
+
+    def summary(self) -> Summary:
+        """The entry of result.json; null where a figure has no meaning for the method."""
+        accuracy = interval(self.transductive)
+        inductive = interval(self.inductive) if self.inductive else None
+        return {
+            "title": self.title,
+            "accuracy": accuracy.mean,
+            "ci95": accuracy.ci95,
+            "accuracy_inductive": inductive.mean if inductive else None,
+            "ci95_inductive": inductive.ci95 if inductive else None,
+            "params": round(statistics.fmean(c.params for c in self.costs)) if self.costs else None,
+            "macs": round(statistics.fmean(c.macs for c in self.costs)) if self.costs else None,
+            "seconds_median": statistics.median(self.seconds) if self.seconds else None,
+        }
+
+
+class Comparison:
+    """All methods of one workbench, scored on the same episodes."""
+
+    def __init__(self, bench: Workbench, start: MetaParams) -> None:
+        self.bench, self.start = bench, start
+        self.scores = {name: Score(title) for name, title in TITLES.items()}
+        self.genotypes: list[Genotype] = []
+        self._costs: dict[Genotype, Cost] = {}
+        self._supernet_cost = cost(bench.net, bench.spec)
+
+    def add(self, episodes: Episode, first: int) -> None:
+        """Scores every method on stacked episodes, the first of which has number `first`."""
+        bench, adapt = self.bench, self.bench.experiment.adapt
+        problem = bench.problem(self.start, episodes.support)
+        found = bench.strategy(problem, stream(bench.experiment.seed, "search", first))
+        self.genotypes += found.genotypes
+        self.scores["supernet"].add(bench.strategy.objective(problem), found.params, episodes)
+        self.scores["supernet"].costs += [self._supernet_cost] * problem.tasks
+        self._score("child", problem, found, episodes)
+        self._score("child_tuned", problem, self._tuned(problem, found, adapt.child_steps), episodes)
+        controls: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
+        for name, strategy in controls.items():
+            # Controls spend on their child the support steps that they do not spend on a search.
+            choice = strategy(problem, stream(bench.experiment.seed, name, first))
+            self._score(name, problem, self._tuned(problem, choice, adapt.steps + adapt.child_steps), episodes)
+        self.scores["nearest_neighbour"].transductive += nearest_neighbour(episodes)
+
+    def clock(self, episode: Episode) -> None:
+        """Times the adaptation to one episode, as `adapt` does it: search, decode, inherit, further steps."""
+        bench, adapt = self.bench, self.bench.experiment.adapt
+        problem = bench.problem(self.start, episode.support)
+        rng = stream(bench.experiment.seed, "search", 0)
+        watch = Stopwatch(bench.device)
+        found = bench.strategy(problem, rng)
+        self.scores["supernet"].seconds.append(watch.read())
+        children(problem, found)
+        self.scores["child"].seconds.append(watch.read())
+        children(problem, self._tuned(problem, found, adapt.child_steps))
+        self.scores["child_tuned"].seconds.append(watch.read())
+        watch = Stopwatch(bench.device)
+        children(problem, self._tuned(problem, Prior()(problem, rng), adapt.steps + adapt.child_steps))
+        self.scores["prior_child"].seconds.append(watch.read())
+
+    def _tuned(self, problem: Problem, choice: Choice, steps: int) -> Choice:
+        return tune(problem, choice, build.inner_of(self.bench.experiment, steps))
+
+    def _score(self, name: str, problem: Problem, choice: Choice, episodes: Episode) -> None:
+        self.scores[name].add(as_decoded(problem, choice), choice.params, episodes)
+        self.scores[name].costs += [self._cost(genotype) for genotype in choice.genotypes]
+
+    def _cost(self, genotype: Genotype) -> Cost:
+        if genotype not in self._costs:
+            self._costs[genotype] = cost(self.bench.space.child(genotype, self.bench.spec), self.bench.spec)
+        return self._costs[genotype]
+
+
+class Stopwatch:
+    """Seconds since it was made; waits for a GPU to finish."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._start = self._now()
+
+    def read(self) -> float:
+        """Seconds so far."""
+        return self._now() - self._start
+
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()

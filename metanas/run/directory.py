@@ -1,0 +1,129 @@
+"""A run directory: where everything about one run lies, and who may write there.
+
+    config.yaml    the resolved configuration          checkpoint/   last, prev, best, manifest.json
+    env.json       versions, threads, command line     result.json   what the evaluation found
+    metrics.jsonl  what was measured while training    report.html   all of it for people
+"""
+
+import fcntl
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from metanas.checkpoint import Checkpoints, write_atomically
+from metanas.config import Experiment, dump_experiment, load_experiment
+from metanas.errors import ConfigError, RunError
+
+
+CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
+"""Parts of a configuration that evaluation and adaptation may override."""
+
+
+class RunDirectory:
+    """The files of one run.
+
+    Raises `RunError` where something is missing or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.jsonl"
+        self.result = path / "result.json"
+        self.checkpoints = Checkpoints(path / "checkpoint")
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.config.is_file()
+
+    def create(self, experiment: Experiment) -> None:
+        """Makes the directory of a new run and writes what defines it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.config, dump_experiment(experiment).encode())
+        except OSError as error:
+            raise RunError(
+                f"the run directory {self.path} cannot be written: {error.strerror}; choose another one with --out"
+            ) from error
+
+    def experiment(self, overrides: Sequence[str] = ()) -> Experiment:
+        """The configuration of this run, with `overrides` of what may differ after meta-training."""
+        if not self.exists:
+            raise RunError(f"{self.path} is not a run directory: expected config.yaml in it; meta-train a run first")
+        for item in overrides:
+            if item.split("=")[0].split(".")[0] not in CHANGEABLE:
+                raise ConfigError(
+                    f"{item!r} cannot change after meta-training; expected one of {', '.join(sorted(CHANGEABLE))}"
+                )
+        return load_experiment(self.config, list(overrides))
+
+    def write_json(self, name: str, content: Mapping[str, object]) -> Path:
+        """Writes `content` as the file `name`, atomically."""
+        path = self.path / name
+        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+        return path
+
+    def write_environment(self, extra: Mapping[str, object]) -> None:
+        """Records versions, machine and command line in env.json."""
+        import torch
+
+        self.write_json(
+            "env.json",
+            {
+                "python": platform.python_version(),
+                "torch": str(torch.__version__),
+                "platform": platform.platform(),
+                "cores": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+                "commit": _commit(),
+                "argv": sys.argv,
+                **extra,
+            },
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run for this process; raises `RunError` that names the holder when another one writes here."""
+        path = self.path / "lock"
+        try:
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held until the run ends
+        except OSError as error:
+            raise RunError(f"the run directory {self.path} cannot be written: {error.strerror}") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise RunError(
+                    f"the run {self.path} is being written by {file.read().strip() or 'another process'}; "
+                    "wait for it, stop it, or choose another directory with --out"
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+            path.unlink(missing_ok=True)
+
+
+def _commit() -> str | None:
+    """The checked-out commit of the package's repository, where there is one."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,119 @@
+"""Evaluation: every method on the same test episodes; the headline is the network that `adapt` would hand out."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+
+from metanas.config import Experiment
+from metanas.evaluate.report import write_report
+from metanas.run import build
+from metanas.run.comparison import Comparison
+from metanas.run.directory import RunDirectory
+from metanas.run.interrupt import Interrupt
+from metanas.run.pictures import draw_genotype
+from metanas.run.restore import Restored, restore
+from metanas.run.trackers import open_trackers
+from metanas.run.workbench import Workbench
+from metanas.spaces.space import Genotype
+from metanas.track.console import Progress
+from tasks.dataset import Dataset
+from tasks.episode import stack
+from tasks.split import SplitName
+
+DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
+SHOWN_CELLS = 4
+
+Result = dict[str, object]
+
+
+def evaluate(
+    directory: RunDirectory, experiment: Experiment, *, split: SplitName = "test", quiet: bool = False
+) -> Result:
+    """Scores a run, writes result.json, cells/ and report.html, and returns the result.
+
+    Args:
+        directory: of the run.
+        experiment: its configuration, perhaps with another `evaluate`, `adapt` or `data`.
+        split: whose classes the episodes show.
+        quiet: no progress.
+    """
+    restored = restore(directory, experiment)
+    bench = restored.bench
+    data = build.dataset(experiment.data)
+    episodes = build.episodes(experiment, data, split, bench.device)
+    comparison = Comparison(bench, restored.state.learner.params)
+    settings = experiment.evaluate
+    with directory.locked(), Interrupt() as interrupt:
+        with Progress("episode", settings.episodes, 50, quiet) as progress:
+            for first in range(0, settings.episodes, settings.chunk):
+                last = min(first + settings.chunk, settings.episodes)
+                comparison.add(stack([episodes[i] for i in range(first, last)]), first)
+                progress.update(last, acc=statistics.fmean(comparison.scores["child_tuned"].transductive))
+                interrupt.check()
+        for i in range(min(settings.timed, settings.episodes)):
+            comparison.clock(stack([episodes[i]]))
+            interrupt.check()
+        result = summarise(comparison, restored, data, split)
+        directory.write_json("result.json", result)
+        _draw_cells(bench, comparison.genotypes, directory)
+        _track(directory, experiment, result)
+        write_report(directory.path)
+    return result
+
+
+def summarise(
+    comparison: Comparison, restored: Restored, data: Dataset, split: SplitName
+) -> Result:
+    """The content of result.json."""
+    experiment, state = restored.bench.experiment, restored.state
+    baselines = {name: score.summary() for name, score in comparison.scores.items()}
+    headline = baselines[DEPLOYED[experiment.adapt.deploy]]
+    counts = Counter(comparison.genotypes).most_common()
+    supernet, child = (statistics.fmean(comparison.scores[name].transductive) for name in ("supernet", "child"))
+    return {
+        **{key: headline[key] for key in ("accuracy", "ci95", "accuracy_inductive", "ci95_inductive")},
+        "mode": "transductive",
+        "deployed": experiment.adapt.deploy,
+        "episodes": len(comparison.genotypes),
+        "n_way": experiment.task.n_way,
+        "k_shot": experiment.task.k_shot,
+        "n_query": experiment.evaluate.n_query,
+        "dataset": data.name,
+        "split": split,
+        "adapt_seconds_median": headline["seconds_median"],
+        "params": headline["params"],
+        "macs": headline["macs"],
+        "distinct_genotypes": len(counts),
+        "decode_gap": supernet - child,
+        "adapt_steps": experiment.adapt.steps,
+        "child_steps": experiment.adapt.child_steps,
+        "checkpoint": restored.checkpoint,
+        "seed": experiment.seed,
+        "device": str(restored.bench.device),
+        "threads": torch.get_num_threads(),
+        "meta_iterations": state.iteration,
+        "meta_seconds": state.seconds,
+        "baselines": baselines,
+        "genotypes": [{"genotype": list(genotype), "episodes": n} for genotype, n in counts[:20]],
+    }
+
+
+def _draw_cells(bench: Workbench, genotypes: Sequence[Genotype], directory: RunDirectory) -> None:
+    """Draws the cells that most tasks got."""
+    for old in (directory.path / "cells").glob("task-*.svg"):
+        old.unlink()
+    for rank, (genotype, n) in enumerate(Counter(genotypes).most_common(SHOWN_CELLS), start=1):
+        path = directory.path / "cells" / f"task-{rank}.svg"
+        draw_genotype(bench.space, genotype, path, f"cell of {n} of {len(genotypes)} tasks")
+
+
+def _track(directory: RunDirectory, experiment: Experiment, result: Result) -> None:
+    trackers = open_trackers(directory, experiment, None)
+    name = f"eval/{result['dataset']}"
+    scalars = {f"{name}/{key}": result[key] for key in ("accuracy", "ci95", "accuracy_inductive", "decode_gap")}
+    numbers = {key: value for key, value in scalars.items() if isinstance(value, float)}
+    trackers.log({"eval/episode": experiment.evaluate.episodes, **numbers})
+    trackers.artifact("result", "result", directory.result, ("latest",))
+    trackers.finish(0)

@@ -1,0 +1,204 @@
+"""Meta-training: learn the start that all tasks share. The loop itself fits on one screen."""
+
+import logging
+import math
+import time
+
+import torch
+
+from metanas.config import Experiment, dump_experiment
+from metanas.errors import NonFiniteError, RunError
+from metanas.evaluate.accuracy import accuracies
+from metanas.evaluate.interval import Interval, interval
+from metanas.meta.learner import MetaLearner
+from metanas.objective import Classification
+from metanas.params import MetaParams, Metrics, tree_map
+from metanas.relax.relaxation import gumbel
+from metanas.run import build
+from metanas.run.directory import RunDirectory
+from metanas.run.interrupt import Interrupt
+from metanas.run.pictures import draw_prior
+from metanas.run.state import Progressed, from_plain, to_plain
+from metanas.run.trackers import open_trackers
+from metanas.run.workbench import Workbench
+from metanas.spaces.initial import initial_weights
+from metanas.track.console import Progress
+from tasks.episode import Episodes, chunks, stack
+from tasks.stream import stream
+
+log = logging.getLogger(__name__)
+
+
+def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool = False, quiet: bool = False) -> None:
+    """Runs or continues meta-training in `directory`.
+
+    An interrupted run saves first and then raises `Interrupted`; continued with `resume` it ends with the same bits as
+    an uninterrupted one.
+
+    Raises:
+        RunError: the directory holds a run already (without `resume`) or none (with it), or another configuration's.
+        ConfigError, DataError, CheckpointError: before anything is written.
+    """
+    _check_directory(experiment, directory, resume=resume)
+    bench = Workbench.of(experiment)
+    data = build.dataset(experiment.data)
+    train = build.episodes(experiment, data, "train", bench.device)
+    validation = build.episodes(experiment, data, "validation", bench.device)
+    learner = build.learner(experiment)
+    state = _begin(bench, learner) if not resume else _load(bench, directory)
+    if not resume:
+        directory.create(experiment)
+    with directory.locked():
+        directory.write_environment({"resumed_at": state.iteration} if resume else {})
+        _Loop(bench, learner, train, validation, directory).run(state, quiet=quiet, resume=resume)
+
+
+class _Loop:
+    """Meta-training with its collaborators at hand."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        learner: MetaLearner,
+        train: Episodes,
+        validation: Episodes,
+        directory: RunDirectory,
+    ) -> None:
+        self.bench, self.learner = bench, learner
+        self.train, self.validation = train, validation
+        self.directory = directory
+
+    def run(self, state: Progressed, *, quiet: bool, resume: bool) -> None:
+        experiment = self.bench.experiment
+        meta, every = experiment.meta, experiment.track.every
+        trackers = open_trackers(self.directory, experiment, state.iteration if resume else None)
+        exit_code = 1
+        began = time.monotonic() - state.seconds
+        window: list[Metrics] = []
+        try:
+            with (
+                Interrupt() as interrupt,
+                Progress("iter", meta.iterations, 10 * every, quiet, done=state.iteration) as progress,
+            ):
+                while state.iteration < meta.iterations:
+                    state, metrics = self.step(state)
+                    window.append(metrics)
+                    done = state.iteration
+                    state = state._replace(seconds=time.monotonic() - began)
+                    if done % every == 0 or done == meta.iterations:
+                        row = _mean(window) | self.describe(state, sum(m["seconds"] for m in window) / len(window))
+                        del row["seconds"]
+                        trackers.log({"meta/iter": done, **row})
+                        window.clear()
+                        progress.update(done, loss=row["meta/outer_loss"], tasks_per_s=row["meta/tasks_per_s"])
+                    if self.is_due(done, meta.validate_every):
+                        state, score = self.validate(state)
+                        trackers.log(
+                            {"meta/iter": done, "validation/acc": score.mean, "validation/acc_ci95": score.ci95}
+                        )
+                        progress.update(done, validation=score.mean)
+                        for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
+                            trackers.image(name, path, done)
+                    if done % meta.save_every == 0 or done == meta.iterations or interrupt.signal is not None:
+                        self.save("last", state)
+                    interrupt.check()
+            trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest", "best"))
+            genotype = list(self.bench.space.decode(state.learner.params.arch))
+            trackers.artifact(
+                "genotype", "genotype", self.directory.write_json("genotype.json", {"genotype": genotype}), ("latest",)
+            )
+            exit_code = 0
+        finally:
+            trackers.finish(exit_code)
+
+    def step(self, state: Progressed) -> tuple[Progressed, Metrics]:
+        """One outer step: a function of the state and the experiment alone."""
+        bench, meta = self.bench, self.bench.experiment.meta
+        began = time.perf_counter()
+        i = state.iteration
+        progress = i / meta.iterations
+        episodes = stack([self.train[i * meta.tasks + task] for task in range(meta.tasks)])
+        # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
+        noise = gumbel(state.learner.params.arch, stream(bench.experiment.seed, "noise", i))
+        temperature = bench.experiment.relax.temperature(progress)
+        loss = Classification(bench.net, bench.relaxation, temperature, noise)
+        scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * progress)) / 2
+        try:
+            learner, metrics = self.learner.step(state.learner, loss, episodes, scale)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"outer iteration {i}: {error}") from error
+        metrics = metrics | {"meta/temperature": temperature, "seconds": time.perf_counter() - began}
+        return state._replace(learner=learner, iteration=i + 1), metrics
+
+    def validate(self, state: Progressed) -> tuple[Progressed, Interval]:
+        """Accuracy of the deployed network on validation classes; the best state is kept for evaluation."""
+        bench, meta = self.bench, self.bench.experiment.meta
+        values: list[float] = []
+        episodes = stack([self.validation[i] for i in range(meta.validate_episodes)])
+        for part in chunks(episodes, bench.experiment.evaluate.chunk):
+            objective, params = bench.deploy(bench.problem(state.learner.params, part.support))
+            values += accuracies(objective, params, part, transductive=True)
+        score = interval(values)
+        if score.mean > state.best:
+            state = state._replace(best=score.mean)
+            self.save("best", state)
+        return state, score
+
+    def describe(self, state: Progressed, seconds: float) -> Metrics:
+        """What the prior looks like now, and the speed."""
+        arch = state.learner.params.arch
+        entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
+        cells = self.bench.space.cells(self.bench.space.decode(arch))
+        ops = [edge.op for edges in cells.values() for edge in edges]
+        return {
+            "meta/tasks_per_s": self.bench.experiment.meta.tasks / seconds,
+            "arch/entropy": float(torch.stack(entropy).mean()),
+            "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
+            "arch/skip_ratio": ops.count("skip_connect") / len(ops),
+        }
+
+    def is_due(self, done: int, every: int) -> bool:
+        """Whether something that happens every `every` steps, and at the end, happens now."""
+        return every > 0 and (done % every == 0 or done == self.bench.experiment.meta.iterations)
+
+    def save(self, name: str, state: Progressed) -> None:
+        """Writes a checkpoint; a full disk ends the run, the previous checkpoint intact."""
+        try:
+            self.directory.checkpoints.save(name, to_plain(state, self.bench.experiment))
+        except OSError as error:
+            raise RunError(
+                f"checkpoint {name} cannot be written to {self.directory.path}: {error.strerror}; "
+                "make room and continue with --resume"
+            ) from error
+
+
+def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
+    weights = initial_weights(bench.net, stream(bench.experiment.seed, "weights"))
+    start = tree_map(lambda t: t.to(bench.device), MetaParams(weights, bench.space.logits()))
+    return Progressed(learner.init(start), 0, 0.0, -1.0)
+
+
+def _load(bench: Workbench, directory: RunDirectory) -> Progressed:
+    plain = directory.checkpoints.load("last")
+    for key, here in (("threads", torch.get_num_threads()), ("torch", str(torch.__version__))):
+        if plain.get(key) != here:
+            log.warning("%s was %s and is now %s: the continued run will not be bit-exact", key, plain.get(key), here)
+    return from_plain(plain, bench.device)
+
+
+def _check_directory(experiment: Experiment, directory: RunDirectory, *, resume: bool) -> None:
+    if directory.exists and not resume:
+        raise RunError(f"{directory.path} holds a run already; continue it with --resume or choose another --out")
+    if resume:
+        before = dump_experiment(directory.experiment()).splitlines()
+        now = dump_experiment(experiment).splitlines()
+        changed = [f"{b.strip()} -> {n.strip()}" for b, n in zip(before, now, strict=True) if b != n]
+        if changed:
+            raise RunError(
+                f"{directory.path} is a run of another configuration ({'; '.join(changed)}); "
+                "resume with its own, or choose another --out"
+            )
+
+
+def _mean(rows: list[Metrics]) -> Metrics:
+    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}

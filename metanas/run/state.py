@@ -1,0 +1,60 @@
+"""The state of meta-training as plain data, and back."""
+
+from typing import NamedTuple, cast
+
+import torch
+
+from metanas.config import Experiment, dump_experiment
+from metanas.errors import CheckpointError
+from metanas.meta.learner import DescentState
+from metanas.optim import AdamState
+from metanas.params import MetaParams, Params, tree_map
+
+
+class Progressed(NamedTuple):
+    """How far meta-training came."""
+
+    learner: DescentState
+    iteration: int
+    """Outer steps done."""
+    seconds: float
+    """Wall-clock seconds spent, validation included."""
+    best: float
+    """Best validation accuracy so far; -1 before the first validation."""
+
+
+def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
+    """A dictionary of tensors, numbers and strings: `weights_only` loading refuses named tuples."""
+    learner = state.learner
+    trees = {"params": learner.params, "first": learner.optimiser.first, "second": learner.optimiser.second}
+    return {
+        "experiment": dump_experiment(experiment),
+        "iteration": state.iteration,
+        "seconds": state.seconds,
+        "best": state.best,
+        "step": learner.optimiser.step,
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        **{f"{name}/{part}": getattr(tree, part) for name, tree in trees.items() for part in MetaParams._fields},
+    }
+
+
+def from_plain(plain: dict[str, object], device: torch.device) -> Progressed:
+    """The inverse of `to_plain`, on `device`; raises `CheckpointError` for a dictionary of something else."""
+    try:
+        trees = {
+            name: tree_map(
+                lambda t: t.to(device),
+                MetaParams(cast(Params, plain[f"{name}/weights"]), cast(Params, plain[f"{name}/arch"])),
+            )
+            for name in ("params", "first", "second")
+        }
+        optimiser = AdamState(cast(int, plain["step"]), trees["first"], trees["second"])
+        return Progressed(
+            DescentState(trees["params"], optimiser),
+            cast(int, plain["iteration"]),
+            cast(float, plain["seconds"]),
+            cast(float, plain["best"]),
+        )
+    except KeyError as error:
+        raise CheckpointError(f"the checkpoint is not one of meta-training: it lacks {error}") from error

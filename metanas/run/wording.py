@@ -1,0 +1,48 @@
+"""Results in the words of a terminal."""
+
+from pathlib import Path
+
+from metanas.run.adapt import Adapted
+from metanas.run.evaluate import Result
+
+
+def table(result: Result) -> str:
+    """The comparison of result.json as aligned text."""
+    baselines = result["baselines"]
+    assert isinstance(baselines, dict)
+    lines = [
+        f"{result['n_way']}-way {result['k_shot']}-shot, {result['episodes']} episodes of {result['dataset']} "
+        f"({result['split']} classes), accuracy in % with 95 % interval",
+        f"{'':48}  transductive    inductive   params     MACs",
+    ]
+    for score in baselines.values():
+        lines.append(
+            f"{score['title']:48}  {_percent(score['accuracy'], score['ci95']):>12}  "
+            f"{_percent(score['accuracy_inductive'], score['ci95_inductive']):>11}  "
+            f"{_count(score['params']):>7}  {_count(score['macs']):>7}"
+        )
+    lines.append(
+        f"deployed: {result['deployed']}, {result['adapt_seconds_median']:.2f} s a task, "
+        f"{result['distinct_genotypes']} distinct cells in {result['episodes']} tasks"
+    )
+    return "\n".join(lines)
+
+
+def adapted_lines(found: Adapted, out: Path) -> str:
+    """What `adapt` did."""
+    judged = "" if found.accuracy is None else f", query accuracy {100 * found.accuracy:.1f} %"
+    return (
+        f"adapted to {len(found.classes)} classes in {found.seconds:.2f} s: {found.cost.params:,} parameters, "
+        f"{found.cost.macs:,} MACs an image{judged}\n"
+        f"written: {out} (genotype.json, weights.safetensors, predictions.csv, cell.svg)"
+    )
+
+
+def _percent(mean: float | None, ci95: float | None) -> str:
+    return "-" if mean is None or ci95 is None else f"{100 * mean:.1f} +- {100 * ci95:.1f}"
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number / 1e6:.2f} M" if number >= 1e6 else f"{number / 1e3:.1f} K"

@@ -1,0 +1,138 @@
+"""The choices of DARTS-like cells, and how they become gates and come back (DARTS, arXiv 1806.09055, section 2.4).
+
+Every node keeps two incoming edges with one operation each. As decisions: which pair of sources, then the operation on
+the lower and on the higher source. `none` can be preferred by logits, but it is never chosen.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from metanas.params import Params
+from metanas.spaces.cell import edge_ends
+from metanas.spaces.space import CellEdge, Decision, Genotype
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class CellChoices:
+    """The decisions of a space whose cells are of the given kinds.
+
+    Args:
+        kinds: cell kinds, each with its own architecture.
+        nodes: intermediate nodes of a cell.
+        primitives: operation names in the order of the gate columns.
+    """
+
+    kinds: tuple[str, ...]
+    nodes: int
+    primitives: tuple[str, ...]
+
+    @cached_property
+    def ops(self) -> tuple[str, ...]:
+        """The operations that a genotype may name."""
+        return tuple(op for op in self.primitives if op != NONE)
+
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Three decisions a node: the pair of sources, and an operation for each."""
+        return tuple(
+            decision
+            for kind in self.kinds
+            for node in range(self.nodes)
+            for decision in (
+                Decision(f"{kind}/{node}/sources", tuple(f"{a}+{b}" for a, b in _pairs(node))),
+                Decision(f"{kind}/{node}/first_op", self.ops),
+                Decision(f"{kind}/{node}/second_op", self.ops),
+            )
+        )
+
+    def logits(self) -> Params:
+        """Zeros `[edges, ops]` for every kind."""
+        return {kind: torch.zeros(len(self._rows), len(self.primitives)) for kind in self.kinds}
+
+    def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
+        """The kept edges of each kind, node after node, the lower source first."""
+        choices = iter(genotype)
+        return {
+            kind: tuple(
+                edge for node in range(self.nodes) for edge in self._node(node, next(choices), next(choices), next(choices))
+            )
+            for kind in self.kinds
+        }
+
+    def _node(self, node: int, pair: int, first: int, second: int) -> tuple[CellEdge, CellEdge]:
+        a, b = _pairs(node)[pair]
+        return CellEdge(a, node + 2, self.ops[first]), CellEdge(b, node + 2, self.ops[second])
+
+    def plan(self, genotype: Genotype) -> dict[str, list[list[str]]]:
+        """For every edge of each kind the operations that the child holds: one or none."""
+        plan: dict[str, list[list[str]]] = {kind: [[] for _ in self._rows] for kind in self.kinds}
+        for kind, edges in self.cells(genotype).items():
+            for edge in edges:
+                plan[kind][self._rows[edge.target - 2, edge.source]].append(edge.op)
+        return plan
+
+    def full_plan(self) -> dict[str, list[list[str]]]:
+        """The supernet's plan: every operation on every edge."""
+        return {kind: [list(self.ops) for _ in self._rows] for kind in self.kinds}
+
+    def encode(self, genotype: Genotype) -> Params:
+        """One-hot gates; the edges that are not kept carry `none`, or nothing where the space has no `none`."""
+        gates = {}
+        for kind, rows in self.plan(genotype).items():
+            table = torch.zeros(len(rows), len(self.primitives))
+            for row, ops in zip(table, rows, strict=True):
+                for op in ops or [NONE] * (NONE in self.primitives):
+                    row[self.primitives.index(op)] = 1.0
+            gates[kind] = table
+        return gates
+
+    def harden(self, arch: Params) -> Params:
+        """One-hot gates by the parse rule: a node keeps its two strongest edges, an edge its strongest operation.
+
+        The strength of an edge is the largest softmax probability of an operation other than `none`. Ties go to the
+        lower source and the earlier primitive. Logits `[*tasks, edges, ops]` give gates of the same shape.
+        """
+        return {kind: self._harden(arch[kind].detach()) for kind in self.kinds}
+
+    def _harden(self, logits: Tensor) -> Tensor:
+        p = torch.softmax(logits, dim=-1)
+        if NONE in self.primitives:
+            p = p.index_fill(-1, torch.tensor(self.primitives.index(NONE), device=p.device), -1.0)
+        # Stable sorts, because max and topk promise nothing about ties.
+        best = p.sort(dim=-1, descending=True, stable=True)
+        strength, op = best.values[..., 0], best.indices[..., 0]
+        kept = torch.zeros_like(strength, dtype=torch.bool)
+        for node in range(self.nodes):
+            rows = slice(self._rows[node, 0], self._rows[node, node + 1] + 1)
+            strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
+            kept[..., rows] = kept[..., rows].scatter(-1, strongest, True)
+        if NONE in self.primitives:
+            op = op.where(kept, self.primitives.index(NONE))
+            return torch.zeros_like(p).scatter(-1, op[..., None], 1.0)
+        return torch.zeros_like(p).scatter(-1, op[..., None], kept[..., None].to(p))
+
+    def decode(self, arch: Params) -> Genotype:
+        """The genotype of `harden(arch)`; logits without a tasks axis."""
+        genotype: list[int] = []
+        for kind, gates in self.harden(arch).items():
+            taken = {row: op for row, op in gates.nonzero().tolist() if self.primitives[op] != NONE}
+            for node in range(self.nodes):
+                a, b = (source for source in range(node + 2) if self._rows[node, source] in taken)
+                ops = [self.ops.index(self.primitives[taken[self._rows[node, s]]]) for s in (a, b)]
+                genotype += [_pairs(node).index((a, b)), *ops]
+        return tuple(genotype)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, int], int]:
+        """(node, source) -> the row of that edge in the gates."""
+        return {ends: row for row, ends in enumerate(edge_ends(self.nodes))}
+
+
+def _pairs(node: int) -> list[tuple[int, int]]:
+    return list(combinations(range(node + 2), 2))

@@ -1,0 +1,86 @@
+"""Layers whose weights may differ from task to task: several tasks run as one call, folded into the channels.
+
+Weights may have a leading `tasks` axis, `[tasks, *shape]` instead of `shape`. Features are then `[n, tasks * C, h, w]`,
+task after task, a convolution is a grouped one, and a per-channel norm needs no change at all. Hundreds of tiny kernels
+of one task become as many calls that do the work of all tasks, at nearly the price of one.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Conv(nn.Module):
+    """A square convolution without bias that keeps the size (divided by the stride)."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels_out, channels_in // groups, kernel, kernel))
+        self.stride = stride
+        self.dilation = dilation
+        self.padding = dilation * (kernel // 2)
+        self.groups = groups
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks the weights are for."""
+        return self.weight.shape[0] if self.weight.ndim == 5 else 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features `[n, tasks * C_in, h, w]` to `[n, tasks * C_out, ceil(h / stride), ceil(w / stride)]`."""
+        weight = self.weight.reshape(-1, *self.weight.shape[-3:])
+        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups * self.tasks)
+
+    def then(self, pointwise: "Conv", x: Tensor) -> Tensor:
+        """`pointwise(self(x))` of a depthwise convolution as one dense convolution with the product of the kernels."""
+        # depthwise [*tasks, C, 1, k, k] over the input channels of pointwise [*tasks, C_out, C, 1, 1]
+        kernel = pointwise.weight * self.weight.transpose(-4, -3)
+        return F.conv2d(
+            x, kernel.reshape(-1, *kernel.shape[-3:]), None, self.stride, self.padding, self.dilation, self.tasks
+        )
+
+
+class Linear(nn.Module):
+    """The classifier on pooled features."""
+
+    def __init__(self, features: int, n_way: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_way, features))
+        self.bias = nn.Parameter(torch.empty(n_way))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features `[n, tasks * features]` to logits `[tasks, n, n_way]`, or `[n, n_way]` without a tasks axis."""
+        if self.weight.ndim == 2:
+            return F.linear(x, self.weight, self.bias)
+        by_task = x.unflatten(1, (self.weight.shape[0], -1)).transpose(0, 1)
+        return torch.baddbmm(self.bias[:, None], by_task, self.weight.transpose(1, 2))
+
+
+def fold(x: Tensor) -> Tensor:
+    """Images `[tasks, n, c, h, w]` as `[n, tasks * c, h, w]`; images without a tasks axis stay as they are."""
+    return x if x.ndim == 4 else x.transpose(0, 1).flatten(1, 2)
+
+
+def join(parts: Sequence[Tensor], tasks: int) -> Tensor:
+    """Concatenates the channels of each task: `[n, tasks * C_i, h, w]` to `[n, tasks * sum(C_i), h, w]`."""
+    if tasks == 1:
+        return torch.cat(list(parts), dim=1)
+    return torch.cat([part.unflatten(1, (tasks, -1)) for part in parts], dim=2).flatten(1, 2)
+
+
+def scale(x: Tensor, gate: Tensor) -> Tensor:
+    """`x` times one number a task: features `[n, tasks * C, h, w]`, gates `[tasks]` or `[]`."""
+    if gate.numel() == 1:
+        return x * gate
+    return (x.unflatten(1, (gate.shape[0], -1)) * gate[:, None, None, None]).flatten(1, 2)

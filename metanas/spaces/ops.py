@@ -1,0 +1,125 @@
+"""The operations that an edge of a cell may carry (Liu et al. 2019, DARTS, arXiv 1806.09055, section 3.1.1).
+
+Every block is ReLU, convolution, norm, in this order; convolutions have no bias. All are called as `op(x, rows)` and map
+`[n, C, h, w]` to `[n, C, h', w']` with h' = ceil(h / stride); with folded tasks C stands for tasks * C. `none` is not here: it is the absence of an operation.
+"""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metanas.spaces.conv import Conv, join
+from metanas.spaces.norm import Norm
+
+
+class Pool(nn.Module):
+    """3x3 max or average pooling, then a norm; padding does not count in the average."""
+
+    def __init__(self, channels: int, stride: int, *, kind: str) -> None:
+        super().__init__()
+        self.stride = stride
+        self.kind = kind
+        self.norm = Norm(channels)
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """Pooled images, normalised."""
+        if self.kind == "max":
+            pooled = F.max_pool2d(x, 3, self.stride, padding=1)
+        else:
+            pooled = F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
+        return self.norm(pooled, rows)
+
+
+class Identity(nn.Module):
+    """The skip connection at stride 1."""
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """`x` itself."""
+        del rows
+        return x
+
+
+class ReluConvNorm(nn.Module):
+    """ReLU, 1x1 convolution, norm: brings a cell input to the cell's width."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = Conv(channels_in, channels_out, 1)
+        self.norm = Norm(channels_out)
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """Images `[n, channels_out, h, w]`."""
+        return self.norm(self.conv(F.relu(x)), rows)
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution with two 1x1 convolutions of stride 2, the second on the map shifted by one pixel.
+
+    Odd maps get one zero row on top and one zero column at the left first, as in T-NAS.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        if channels_out % 2:
+            raise ValueError(f"channels_out must be even, got {channels_out}")
+        self.even = Conv(channels_in, channels_out // 2, 1, stride=2)
+        self.odd = Conv(channels_in, channels_out // 2, 1, stride=2)
+        self.norm = Norm(channels_out)
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """Images `[n, channels_out, ceil(h / 2), ceil(w / 2)]`."""
+        x = F.relu(x)
+        top, left = x.shape[2] % 2, x.shape[3] % 2
+        if top or left:
+            x = F.pad(x, (left, 0, top, 0))
+        return self.norm(join([self.even(x), self.odd(x[:, :, 1:, 1:])], self.even.tasks), rows)
+
+
+class DepthwiseBlock(nn.Module):
+    """ReLU, depthwise k x k convolution, pointwise 1x1 convolution, norm.
+
+    Nothing stands between the two convolutions, so they are also one dense convolution whose kernel is their product.
+    On a CPU that one call is faster for wide kernels on few channels (docs/performance.md), in spite of more arithmetic.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.depthwise = Conv(channels, channels, kernel, stride=stride, dilation=dilation, groups=channels)
+        self.pointwise = Conv(channels, channels, 1)
+        self.norm = Norm(channels)
+        self.compose = kernel > 3 and channels <= 32
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """Features `[n, C, ceil(h / stride), ceil(w / stride)]`."""
+        x = F.relu(x)
+        if self.compose and x.device.type == "cpu":
+            out = self.depthwise.then(self.pointwise, x)
+        else:
+            out = self.pointwise(self.depthwise(x))
+        return self.norm(out, rows)
+
+
+class SeparableConv(nn.Module):
+    """A depthwise block twice, the stride in the first."""
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.first = DepthwiseBlock(channels, kernel, stride)
+        self.second = DepthwiseBlock(channels, kernel, 1)
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """Images `[n, C, ceil(h / stride), ceil(w / stride)]`."""
+        return self.second(self.first(x, rows), rows)
+
+
+OPS: dict[str, Callable[[int, int], nn.Module]] = {
+    "max_pool_3x3": lambda c, s: Pool(c, s, kind="max"),
+    "avg_pool_3x3": lambda c, s: Pool(c, s, kind="average"),
+    "skip_connect": lambda c, s: Identity() if s == 1 else FactorizedReduce(c, c),
+    "sep_conv_3x3": lambda c, s: SeparableConv(c, 3, s),
+    "sep_conv_5x5": lambda c, s: SeparableConv(c, 5, s),
+    "dil_conv_3x3": lambda c, s: DepthwiseBlock(c, 3, s, dilation=2),
+    "dil_conv_5x5": lambda c, s: DepthwiseBlock(c, 5, s, dilation=2),
+}
+"""Operation name -> builder from (channels, stride)."""

@@ -1,0 +1,89 @@
+"""What a search space is: a list of choices, and the networks that they build.
+
+An architecture is one choice per decision, a tuple of integers, so mutation, neighbours, random draws and encodings are
+one function each for all spaces. A space does not know how architectures are relaxed: its supernet takes *gates*, one
+number per option.
+"""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from metanas.params import Params
+from tasks.episode import TaskSpec
+
+Genotype = tuple[int, ...]
+"""One choice per decision; hashable, and JSON as it stands."""
+
+
+class Decision(NamedTuple):
+    """One choice that defines an architecture."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+class CellEdge(NamedTuple):
+    """One operation of a decoded cell: states 0 and 1 are the cell's inputs, 2.. its nodes."""
+
+    source: int
+    target: int
+    op: str
+
+
+class Network(Protocol):
+    """A skeleton on the `meta` device, run through `torch.func.functional_call`."""
+
+    def __call__(
+        self, x: Tensor, gates: Params | None = None, *, sparse: bool = False, rows: int | None = None
+    ) -> Tensor:
+        """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`.
+
+        Several tasks run in one call when images, gates and every weight have a leading `tasks` axis.
+
+        Args:
+            x: the batch.
+            gates: one number per option; None for a child, whose options are all taken.
+            sparse: leave out options whose gate is exactly zero (in all tasks). Their gates then get no gradient.
+            rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
+        """
+        ...
+
+
+@runtime_checkable
+class SearchSpace(Protocol):
+    """A set of architectures with one supernet that contains them all.
+
+    Two laws hold for every space: at a one-hot gate the supernet equals the child network, and the child's parameter
+    names are a subset of the supernet's, with equal shapes.
+    """
+
+    decisions: tuple[Decision, ...]
+
+    def supernet(self, spec: TaskSpec) -> nn.Module:
+        """The network of all options on the `meta` device, called as `Network` says."""
+        ...
+
+    def child(self, genotype: Genotype, spec: TaskSpec) -> nn.Module:
+        """The network of one architecture on the `meta` device; raises `GenotypeError` for a wrong genotype."""
+        ...
+
+    def logits(self) -> Params:
+        """Architecture logits that prefer nothing (zeros)."""
+        ...
+
+    def encode(self, genotype: Genotype) -> Params:
+        """One-hot gates of `genotype`, in the shapes of `logits`."""
+        ...
+
+    def harden(self, arch: Params) -> Params:
+        """The one-hot gates of the architecture that `arch` prefers, with leading axes kept: `[*tasks, edges, ops]`."""
+        ...
+
+    def decode(self, arch: Params) -> Genotype:
+        """The architecture that `arch` (logits or gates) prefers; `encode(decode(a)) == harden(a)`, `decode(encode(g)) == g`."""
+        ...
+
+    def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
+        """The operations of each kind of cell, for drawings and people."""
+        ...

@@ -1,0 +1,37 @@
+"""Adapt weights and logits to the task by gradient descent, then decode: T-NAS's search of a task, without retraining."""
+
+from dataclasses import dataclass
+
+import torch
+
+from metanas.meta.adapt import Inner, adapt
+from metanas.objective import Classification
+from metanas.params import detach, of_task, spread
+from metanas.problem import Choice, Problem
+from metanas.relax.relaxation import Relaxation
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The inner loop of meta-training, run on a new task; implements `Strategy`.
+
+    Lian et al. 2020 (OpenReview r1eowANFvr), section 3.3. Deviation: the adapted weights are kept and inherited by the
+    decoded child, where T-NAS trains every decoded cell from scratch.
+    """
+
+    relaxation: Relaxation
+    inner: Inner
+    temperature: float
+    """Handed to the relaxation, without noise."""
+
+    def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
+        """See `Strategy`."""
+        del rng
+        start = detach(spread(problem.start, problem.tasks), requires_grad=True)
+        params = detach(adapt(self.objective(problem), start, problem.support, self.inner))
+        genotypes = tuple(problem.space.decode(of_task(params, task).arch) for task in range(problem.tasks))
+        return Choice(genotypes, params)
+
+    def objective(self, problem: Problem) -> Classification:
+        """The supernet as this strategy trains it: what stands before decoding."""
+        return Classification(problem.net, self.relaxation, self.temperature)

@@ -1,0 +1,28 @@
+"""The role of a strategy: from support sets to one architecture for each task."""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from metanas.meta.adapt import Inner, adapt
+from metanas.params import detach
+from metanas.problem import Choice, Problem, as_decoded
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Chooses an architecture for each task of a problem, and the weights that its child starts from."""
+
+    def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
+        """The choice; a function of its arguments only."""
+        ...
+
+
+def tune(problem: Problem, choice: Choice, inner: Inner) -> Choice:
+    """The same architectures after further support steps of each child's own weights.
+
+    Weights that a child does not hold stay as they are, and so do the logits.
+    """
+    start = detach(choice.params, requires_grad=True)
+    params = adapt(as_decoded(problem, choice), start, problem.support, inner)
+    return Choice(choice.genotypes, detach(params))

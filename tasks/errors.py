@@ -1,0 +1,5 @@
+"""What can go wrong with data, in one line each: expected, got, remedy."""
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged, too small, or split in a way that leaks."""

@@ -1,0 +1,1 @@
+"""Sources: where the images of a data set come from, one file each."""

@@ -1,0 +1,65 @@
+"""What holds for every test: one thread, no network, nothing leaves the process, the same bits each time."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported
+os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ["MPLBACKEND"] = "Agg"
+
+import socket
+
+import pytest
+import torch
+
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    # The default fills new memory with NaN, which costs time and is refused by some transforms.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+@pytest.fixture(autouse=True)
+def _no_global_randomness() -> None:
+    """Nothing should draw from the global generator; what does is at least the same in any order of tests."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Iterator[None]:
+    """Only connections to this machine, so that a test which needs the network fails everywhere."""
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK):
+            raise RuntimeError(f"tests may not use the network, got a connection to {address[0]}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        yield
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """New tensors are float64, for comparisons with finite differences and closed forms."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder that METANAS_DATA names, with one folder a data set; without it the test is skipped."""
+    named = os.environ.get("METANAS_DATA")
+    if not named:
+        pytest.skip("METANAS_DATA is not set; point it at a folder with data sets to run this test")
+    if not Path(named).is_dir():
+        pytest.fail(f"METANAS_DATA must name a folder, got {named}")
+    return Path(named)

@@ -1,0 +1,98 @@
+"""The contract of `tasks.episode.Episodes`; a source of episodes joins with one line in SOURCES."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, TaskSpec, check_episode, stream
+from tasks.augment import rotations
+from tasks.sources.folder import folder
+from tasks.sources.glyphs import characters, draw_classes
+
+IMAGE = (1, 12, 12)
+SPEC = TaskSpec(n_way=4, k_shot=2, n_query=3, image=IMAGE)
+CLASSES = tuple(f"class{i}" for i in range(9))
+
+
+Make = Callable[[int, Path], Episodes]
+
+
+def _noise() -> Dataset:
+    rng = stream(0, "noise")
+    images = {c: torch.randint(256, (6 + i, *IMAGE), generator=rng).byte() for i, c in enumerate(CLASSES)}
+    return Dataset("noise", ImageBank.from_classes("noise", images), ClassSplit(CLASSES, (), ()))
+
+
+def of_noise(seed: int, root: Path) -> Episodes:
+    return EpisodeSampler(_noise()["train"], SPEC, seed)
+
+
+def of_rotations(seed: int, root: Path) -> Episodes:
+    return EpisodeSampler(rotations(_noise())["train"], SPEC, seed)
+
+
+def of_glyphs(seed: int, root: Path) -> Episodes:
+    codes = dict(list(characters()["test"].items())[:8])
+    return EpisodeSampler(draw_classes(codes, 12, 0), SPEC, seed)
+
+
+def of_folder(seed: int, root: Path) -> Episodes:
+    noise = _noise().bank
+    for name in noise.classes:
+        (root / name).mkdir(exist_ok=True)
+        for i, pixels in enumerate(noise.images_of(name)):
+            Image.fromarray(pixels[0].numpy()).save(root / name / f"{i}.png")
+    return EpisodeSampler(folder(root, IMAGE)["train"], SPEC, seed)
+
+
+SOURCES: dict[str, Make] = {
+    "noise": of_noise,
+    "rotations": of_rotations,
+    "glyphs": of_glyphs,
+    "folder": of_folder,
+}
+
+
+@pytest.mark.parametrize("make", SOURCES.values(), ids=SOURCES)
+class TestEpisodes:
+    def test_it_is_an_episodes(self, make: Make, tmp_path: Path) -> None:
+        assert isinstance(make(0, tmp_path), Episodes)
+
+    def test_episodes_have_the_promised_shape(self, make: Make, tmp_path: Path) -> None:
+        episodes = make(0, tmp_path)
+        for i in range(5):
+            check_episode(episodes[i], episodes.spec)
+
+    def test_images_are_floats_from_0_to_1(self, make: Make, tmp_path: Path) -> None:
+        episode = make(0, tmp_path)[0]
+        for batch in episode:
+            assert batch.x.dtype == torch.get_default_dtype()
+            assert batch.y.dtype == torch.int64
+            assert 0 <= float(batch.x.min()) < float(batch.x.max()) <= 1
+
+    def test_access_is_random_and_repeatable(self, make: Make, tmp_path: Path) -> None:
+        first, second = make(3, tmp_path), make(3, tmp_path)
+        forward = [first[i] for i in range(4)]
+        backward = [second[i] for i in (3, 2, 1, 0)][::-1]
+        for a, b in zip(forward, backward, strict=True):
+            assert torch.equal(a.support.x, b.support.x)
+            assert torch.equal(a.query.x, b.query.x)
+
+    def test_index_and_seed_change_the_episode(self, make: Make, tmp_path: Path) -> None:
+        a, b = make(0, tmp_path), make(1, tmp_path)
+        assert not torch.equal(a[0].support.x, a[1].support.x)
+        assert not torch.equal(a[0].support.x, b[0].support.x)
+
+    def test_support_and_query_share_no_image(self, make: Make, tmp_path: Path) -> None:
+        episodes = make(0, tmp_path)
+        for i in range(5):
+            support, query = episodes[i].support.x.flatten(1), episodes[i].query.x.flatten(1)
+            assert float(torch.cdist(support, query).min()) > 0
+
+    def test_global_random_state_is_left_alone(self, make: Make, tmp_path: Path) -> None:
+        before = torch.get_rng_state()
+        make(0, tmp_path)[7]
+        assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,123 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import DataError, EpisodeSampler, ImageBank, TaskSpec, check_episode, stack, stream
+
+IMAGE = (1, 2, 3)
+
+
+def bank(counts: list[int]) -> ImageBank:
+    """Images that tell their class in the first pixel and their number within it in the second."""
+    images = {}
+    for i, count in enumerate(counts):
+        pixels = torch.zeros(count, *IMAGE, dtype=torch.uint8)
+        pixels[:, 0, 0, 0] = i
+        pixels[:, 0, 0, 1] = torch.arange(count, dtype=torch.uint8)
+        images[f"c{i}"] = pixels
+    return ImageBank.from_classes("made", images)
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, int, int, list[int], int]:
+    """Way, shot, queries, images in each class, and a seed; plain values, the bank is built by the test."""
+    n_way, k_shot, n_query = draw(st.integers(2, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    counts = draw(st.lists(st.integers(k_shot + n_query, 14), min_size=n_way, max_size=9))
+    return n_way, k_shot, n_query, counts, draw(st.integers(-(2**40), 2**40))
+
+
+def made(shape: tuple[int, int, int, list[int], int]) -> EpisodeSampler:
+    n_way, k_shot, n_query, counts, seed = shape
+    return EpisodeSampler(bank(counts), TaskSpec(n_way, k_shot, n_query, IMAGE), seed)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(shapes(), st.integers(0, 2**40))
+def test_an_episode_is_what_the_spec_promises(
+    shape: tuple[int, int, int, list[int], int], index: int
+) -> None:
+    sampler = made(shape)
+    episode = sampler[index]
+    check_episode(episode, sampler.spec)
+    ids = torch.cat([episode.support.x, episode.query.x])[:, 0, 0, :2].mul(255).round().int()
+    assert len(torch.unique(ids, dim=0)) == len(ids)  # no image twice, so support and query are disjoint
+    labels = torch.cat([episode.support.y, episode.query.y])
+    for label in range(sampler.spec.n_way):
+        assert len(torch.unique(ids[labels == label, 0])) == 1  # a label is one class
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(shapes(), st.integers(0, 2**40))
+def test_an_episode_is_a_pure_function_of_seed_and_index(
+    shape: tuple[int, int, int, list[int], int], index: int
+) -> None:
+    sampler, again = made(shape), made(shape)
+    sampler[index + 1]
+    assert torch.equal(sampler.rows(index), again.rows(index))
+
+
+def test_every_class_and_every_image_is_eventually_drawn() -> None:
+    sampler = EpisodeSampler(bank([5, 9, 7, 5, 6]), TaskSpec(3, 2, 3, IMAGE), 0)
+    drawn = torch.cat([sampler.rows(i).flatten() for i in range(60)])
+    assert sorted(set(drawn.tolist())) == list(range(32))
+
+
+def test_labels_do_not_tell_the_class() -> None:
+    sampler = EpisodeSampler(bank([3] * 6), TaskSpec(5, 1, 1, IMAGE), 0)
+    of_label_0 = {int(sampler[i].support.x[0, 0, 0, 0] * 255 + 0.5) for i in range(60)}
+    assert of_label_0 == set(range(6))
+
+
+def test_all_draws_of_classes_are_about_equally_likely() -> None:
+    sampler = EpisodeSampler(bank([2] * 8), TaskSpec(2, 1, 1, IMAGE), 5)
+    seen = torch.cat([sampler.rows(i)[:, 0] // 2 for i in range(800)])
+    share = torch.bincount(seen, minlength=8) / len(seen)
+    assert float((share - 1 / 8).abs().max()) < 0.035  # four standard deviations of 1600 draws
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_images_have_the_default_dtype(dtype: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        assert EpisodeSampler(bank([2, 2]), TaskSpec(2, 1, 1, IMAGE), 0)[0].query.x.dtype == dtype
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_an_episode_lives_on_the_device_of_its_bank() -> None:
+    # `meta` stands for any device that is not the CPU.
+    episode = EpisodeSampler(bank([2, 2]).to("meta"), TaskSpec(2, 1, 1, IMAGE), 0)[0]
+    assert {t.device.type for batch in episode for t in batch} == {"meta"}
+
+
+def test_stack_puts_the_tasks_in_front() -> None:
+    sampler = EpisodeSampler(bank([4, 4, 4]), TaskSpec(2, 1, 2, IMAGE), 0)
+    episodes = stack([sampler[i] for i in range(3)])
+    assert episodes.support.x.shape == (3, 2, *IMAGE)
+    assert episodes.query.y.shape == (3, 4)
+    assert torch.equal(episodes.query.x[2], sampler[2].query.x)
+
+
+def test_streams_with_other_names_are_other_streams() -> None:
+    streams = [stream(0, "a", 1), stream(0, "a", 2), stream(0, "b", 1), stream(1, "a", 1)]
+    assert len({int(torch.randint(2**62, (), generator=rng)) for rng in streams}) == 4
+
+
+@pytest.mark.parametrize(
+    ("counts", "spec", "message"),
+    [
+        ([9, 9], TaskSpec(3, 1, 1, IMAGE), "3-way episodes need 3 classes, the split has 2; lower n_way"),
+        ([9, 3], TaskSpec(2, 1, 4, IMAGE), "'c1' has 3 images, 1-shot episodes with 4 query images need 5"),
+        ([9, 9], TaskSpec(2, 1, 1, (3, 2, 3)), r"images are \(1, 2, 3\), but the task asks for \(3, 2, 3\)"),
+    ],
+)
+def test_a_bank_too_small_for_the_task_is_refused(counts: list[int], spec: TaskSpec, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        EpisodeSampler(bank(counts), spec, 0)
+
+
+def test_a_negative_index_is_refused() -> None:
+    with pytest.raises(IndexError, match="episodes are numbered from 0, got -1"):
+        EpisodeSampler(bank([2, 2]), TaskSpec(2, 1, 1, IMAGE), 0)[-1]
