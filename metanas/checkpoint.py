@@ -1,8 +1,8 @@
 """Checkpoints that survive: written atomically, verified by checksum, the previous one kept until the new one is safe.
 
-A directory holds `last.pt`, `prev.pt`, perhaps `best.pt`, and `manifest.json` with their SHA-256 sums; a flipped bit would
-otherwise load without complaint (pytorch/pytorch#126952). Contents are tensors and plain containers only, read with
-`weights_only=True`.
+A directory holds `last.pt`, `prev.pt`, perhaps `best.pt`, and `manifest.json` with their SHA-256 sums; a flipped bit
+would otherwise load without complaint (pytorch/pytorch#126952). Contents are tensors and plain containers only, read
+with `weights_only=True`.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         content = buffer.getvalue()
-        sums = self._sums()
         target = self._path(name)
+        sums = self._settled(name)
         if name == "last" and target.exists() and "last" in sums:
             # A hard link and a rename: `prev` is complete at every moment.
             spare = self.directory / ".prev.link"
@@ -66,7 +66,7 @@ class Checkpoints:
         digest = hashlib.sha256(content).hexdigest()
         self._write_sums({**sums, f"{name}.next": digest})
         write_atomically(target, content)
-        self._write_sums({**{k: v for k, v in sums.items() if k != f"{name}.next"}, name: digest})
+        self._write_sums({**sums, name: digest})
 
     def load(self, name: str) -> dict[str, object]:
         """The state saved as `name`; a damaged "last" is replaced by "prev" with a warning.
@@ -99,16 +99,28 @@ class Checkpoints:
         actual = hashlib.sha256(content).hexdigest()
         if actual not in known:
             raise CheckpointError(
-                f"checkpoint {path} is damaged or foreign: expected SHA-256 {' or '.join(k[:12] for k in known) or '(none known)'}, "
-                f"got {actual[:12]}; restore the file or train again"
+                f"checkpoint {path} is damaged or foreign: "
+                f"expected SHA-256 {' or '.join(k[:12] for k in known) or 'unknown'}, got {actual[:12]}; restore the file or train again"
             )
-        state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        try:
+            state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        except Exception as error:  # what is no checkpoint makes torch raise nearly anything
+            raise CheckpointError(f"checkpoint {path} is foreign: expected tensors and plain containers") from error
         if not isinstance(state, dict):
             raise CheckpointError(f"checkpoint {path} is foreign: expected a dictionary, got {type(state).__name__}")
         return state
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.pt"
+
+    def _settled(self, name: str) -> dict[str, str]:
+        """The sums, with one for `name` where a crash between the file and its sum has left two."""
+        sums = self._sums()
+        pending = sums.pop(f"{name}.next", None)
+        path = self._path(name)
+        if pending and path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == pending:
+            sums[name] = pending
+        return sums
 
     def _sums(self) -> dict[str, str]:
         path = self.directory / "manifest.json"

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,16 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; 
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, e.g. inner.steps=3.", metavar="[KEY=VALUE]...")]
 Run = Annotated[Path, typer.Argument(help="A run directory.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
+
+
+class Split(StrEnum):
+    """Whose classes are shown."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -57,7 +68,7 @@ def meta_train(
 
 
 @app.command()
-def evaluate(run: Run, overrides: Overrides = None, split: str = "test", quiet: Quiet = False) -> None:
+def evaluate(run: Run, overrides: Overrides = None, split: Split = Split.test, quiet: Quiet = False) -> None:
     """Score a run on unseen classes, beside its controls; overrides may change evaluate.*, adapt.* and data.*."""
     with plainly():
         from metanas.run.directory import RunDirectory
@@ -65,7 +76,7 @@ def evaluate(run: Run, overrides: Overrides = None, split: str = "test", quiet: 
         from metanas.run.wording import table
 
         directory = RunDirectory(run)
-        result = score(directory, directory.experiment(overrides or []), split=split, quiet=quiet)
+        result = score(directory, directory.experiment(overrides or []), split=split.value, quiet=quiet)
         typer.echo(table(result))
         typer.echo(f"report: {directory.path / 'report.html'}")
 
@@ -103,7 +114,7 @@ def report(run: Run) -> None:
 
 
 @app.command("config")
-def show_config(config: Annotated[Path | None, typer.Argument(help="YAML file.")] = None, overrides: Overrides = None) -> None:
+def show_config(overrides: Overrides = None, config: Config = None) -> None:
     """Print the resolved configuration."""
     with plainly():
         from metanas.config import dump_experiment, load_experiment
@@ -126,6 +137,4 @@ def demo(overrides: Overrides = None, out: Out = None, quiet: Quiet = False) -> 
         typer.echo(table(result))
         typer.echo(adapted_lines(adapted, example / "adapted"))
         typer.echo(f"report: {directory.path / 'report.html'}")
-        typer.echo(
-            f"next: metanas adapt {directory.path} --support {example / 'support'} --query {example / 'query'}"
-        )
+        typer.echo(f"next: metanas adapt {directory.path} --support {example / 'support'} --query {example / 'query'}")

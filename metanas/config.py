@@ -160,7 +160,7 @@ class Evaluate:
     """`best` is chosen on validation classes."""
 
     def __post_init__(self) -> None:
-        _between("evaluate.episodes", self.episodes, 1, 10**9)
+        _between("evaluate.episodes", self.episodes, 2, 10**9)  # one has no interval
         _between("evaluate.n_query", self.n_query, 1, 1000)
         _between("evaluate.chunk", self.chunk, 1, 10**6)
         _between("evaluate.timed", self.timed, 1, 10**6)
@@ -230,7 +230,7 @@ def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
             layers.append(_read(path))
         layers.append(OmegaConf.from_dotlist(overrides))
         for layer in layers[1:]:
-            _refuse_interpolation(layer, path)
+            _check_layer(schema, layer)
         experiment = OmegaConf.to_object(OmegaConf.merge(*layers))
     except (OmegaConfBaseException, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise ConfigError(_one_line(error, path, overrides)) from error
@@ -254,14 +254,24 @@ def _read(path: Path) -> DictConfig:
     return layer
 
 
-def _refuse_interpolation(layer: DictConfig | ListConfig, path: Path | None) -> None:
-    """Interpolations could copy environment variables into a tracked configuration."""
-    for key in layer:
+def _check_layer(schema: DictConfig, layer: DictConfig, prefix: str = "") -> None:
+    """Refuses interpolations, which OmegaConf allows, and groups in the place of values, which it words badly.
+
+    An interpolation could copy an environment variable into a tracked configuration.
+    """
+    for key in map(str, layer):
+        name = f"{prefix}{key}"
         if OmegaConf.is_interpolation(layer, key):
-            raise ConfigError(f"{path or 'an override'}: {key} holds an interpolation ${{...}}; write the value itself")
-        value = layer[key]
-        if isinstance(value, DictConfig | ListConfig):
-            _refuse_interpolation(value, path)
+            raise ConfigError(f"{name} holds an interpolation ${{...}}; write the value itself")
+        if key not in schema:
+            continue  # the merge names the nearest key
+        group, given = schema[key], layer[key]
+        if isinstance(group, DictConfig):
+            if not isinstance(given, DictConfig):
+                raise ConfigError(f"{name} must be a group of keys and values, got {given}")
+            _check_layer(group, given, f"{name}.")
+        elif isinstance(given, DictConfig | ListConfig):
+            raise ConfigError(f"{name} must be a single value, got {given}")
 
 
 def _one_line(error: Exception, path: Path | None, overrides: list[str]) -> str:

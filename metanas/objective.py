@@ -23,7 +23,7 @@ class Classification:
     """
 
     net: nn.Module
-    """A skeleton on the `meta` device; see `metanas.spaces.space.Network`."""
+    """A skeleton on the `meta` device; called as `metanas.spaces.network.CellNetwork.forward` says."""
     relaxation: Relaxation | None = None
     """How `arch` becomes gates; None for a child, which has no gates."""
     temperature: float = 1.0

@@ -35,7 +35,7 @@ def tree_map(function: Callable[..., Tensor], first: MetaParams, *others: MetaPa
 
 def tree_norm(tree: MetaParams) -> Tensor:
     """Euclidean norm over all entries, shape []."""
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in leaves(tree)]))
+    return torch.stack([t.square().sum() for t in leaves(tree)]).sum().sqrt()
 
 
 def leaves(tree: MetaParams) -> list[Tensor]:

@@ -31,9 +31,7 @@ def rotations(dataset: Dataset) -> Dataset:
         )
     turned = [name for name in bank.classes if name.endswith(_TURNS[1:])]
     if turned:
-        raise DataError(
-            f"{dataset.name}: classes are turned already, got {turned[0]!r}; apply rotations once"
-        )
+        raise DataError(f"{dataset.name}: classes are turned already, got {turned[0]!r}; apply rotations once")
     pixels = torch.cat([torch.rot90(bank.pixels, k, dims=(2, 3)) for k in range(4)])
     starts = [bank.offsets[:-1] + k * len(bank.pixels) for k in range(4)]
     offsets = torch.cat([*starts, bank.offsets.new_tensor([len(pixels)])])

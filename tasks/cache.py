@@ -20,9 +20,7 @@ _LOG = logging.getLogger(__name__)
 _DIGEST = hashlib.sha256().digest_size
 
 
-def cached(
-    folder: Path | None, name: str, key: Mapping[str, str | int], make: Callable[[], ImageBank]
-) -> ImageBank:
+def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: Callable[[], ImageBank]) -> ImageBank:
     """The bank that `make` returns, read from `folder` when it lies there already.
 
     Args:
@@ -93,6 +91,5 @@ def _write(path: Path, bank: ImageBank) -> None:
 def _unwritable(folder: Path, error: OSError) -> DataError:
     reason = error.strerror or str(error)
     return DataError(
-        f"expected a cache directory that can be written, got {folder} ({reason}); "
-        "set METANAS_CACHE to another one"
+        f"expected a cache directory that can be written, got {folder} ({reason}); set METANAS_CACHE to another one"
     )

@@ -58,9 +58,7 @@ def _chosen(bank: ImageBank, classes: Sequence[str] | int) -> Sequence[str]:
         chosen = classes
     unknown = sorted(set(chosen) - set(bank.classes))
     if unknown:
-        raise DataError(
-            f"{bank.name}: expected classes of this bank, got {unknown[0]!r}; name one of its own"
-        )
+        raise DataError(f"{bank.name}: expected classes of this bank, got {unknown[0]!r}; name one of its own")
     if not chosen:
         raise DataError(f"{bank.name}: a contact sheet needs classes, got none; name at least one")
     return chosen

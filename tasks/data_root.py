@@ -15,8 +15,7 @@ def data_root(configured: str | None) -> Path:
     chosen = configured or os.environ.get("METANAS_DATA")
     if not chosen:
         raise DataError(
-            "expected a directory of data sets, got none; "
-            "set data.root=DIR or the environment variable METANAS_DATA"
+            "expected a directory of data sets, got none; set data.root=DIR or the environment variable METANAS_DATA"
         )
     return Path(chosen).expanduser()
 

@@ -29,9 +29,7 @@ def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
 
     channels, height, width = image
     if channels not in (1, 3):
-        raise DataError(
-            f"{path}: expected to give 1 or 3 channels, asked for {channels}; set image to either"
-        )
+        raise DataError(f"{path}: expected to give 1 or 3 channels, asked for {channels}; set image to either")
     try:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file)

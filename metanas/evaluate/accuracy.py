@@ -29,9 +29,7 @@ def predictions(
         return objective.logits(params, both, rows=rows)[..., rows:, :]
 
 
-def accuracies(
-    objective: Classification, params: MetaParams, episodes: Episode, *, transductive: bool
-) -> list[float]:
+def accuracies(objective: Classification, params: MetaParams, episodes: Episode, *, transductive: bool) -> list[float]:
     """Each task's share of query images that are classified correctly; arguments as in `predictions`."""
     logits = predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive)
     right = logits.argmax(-1) == episodes.query.y

@@ -67,9 +67,7 @@ def prior_heat_map(ops: Sequence[str], cells: Mapping[str, Sequence[Sequence[flo
             parse_math=False,
         )
         axes.set_yticks(range(len(table)), map(_edge, edge_names(len(table))), fontsize=9)
-        axes.set_title(
-            f"{kind} cell", fontsize=11, fontweight="bold", color=_INK, loc="left", parse_math=False
-        )
+        axes.set_title(f"{kind} cell", fontsize=11, fontweight="bold", color=_INK, loc="left", parse_math=False)
         axes.tick_params(length=0, colors=_INK)
         axes.spines[:].set_visible(False)
     bar = figure.colorbar(picture, ax=list(panels), shrink=0.8, pad=0.02)
@@ -93,12 +91,8 @@ def comparison(bars: Sequence[Bar]) -> "Figure":
             at = y + (i - (len(pairs) - 1) / 2) * half
             axes.barh(at, 100 * value, half * 0.94, color=colour)
             axes.errorbar(100 * value, at, xerr=100 * ci95, color=_INK, capsize=2.5, linewidth=1.1)
-            axes.text(
-                100 * (value + ci95) + 1.2, at, f"{100 * value:.1f}", va="center", fontsize=9, color=_INK
-            )
-    axes.set_yticks(
-        range(len(bars)), [textwrap.fill(bar.title, 26) for bar in bars], fontsize=10, parse_math=False
-    )
+            axes.text(100 * (value + ci95) + 1.2, at, f"{100 * value:.1f}", va="center", fontsize=9, color=_INK)
+    axes.set_yticks(range(len(bars)), [textwrap.fill(bar.title, 26) for bar in bars], fontsize=10, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 106)
     _style(axes, "accuracy on the query images (%)", "")

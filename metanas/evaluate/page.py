@@ -121,6 +121,4 @@ def picture(svg: bytes, alt: str, caption: str = "", *, is_framed: bool = True) 
     data = base64.b64encode(svg).decode()
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     kind = ' class="framed"' if is_framed else ""
-    return Html(
-        f'<figure{kind}><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">{below}</figure>'
-    )
+    return Html(f'<figure{kind}><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">{below}</figure>')

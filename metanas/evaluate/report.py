@@ -148,9 +148,7 @@ def _deployed(networks: Mapping[str, Record], result: Record) -> int | None:
 
 def _unevaluated(run_dir: Path) -> list[Html]:
     return [
-        page.headline(
-            "not evaluated yet", "This report shows the training; result.json is missing. To obtain it:"
-        ),
+        page.headline("not evaluated yet", "This report shows the training; result.json is missing. To obtain it:"),
         page.code(f"metanas evaluate {shlex.quote(str(run_dir))}"),
     ]
 
@@ -168,15 +166,11 @@ def _training(rows: Rows) -> list[Html]:
         ("tasks per second", plain(last.get("meta/tasks_per_s"))),
         ("architecture entropy", plain(last.get("arch/entropy"))),
     ]
-    caption = (
-        "Thin: every recorded iteration. Bold: running mean. Points: validation classes, never trained on."
-    )
+    caption = "Thin: every recorded iteration. Bold: running mean. Points: validation classes, never trained on."
     return [
         page.section(
             "Learning curve",
-            _figure(
-                figures.learning_curve(rows), "outer loss and accuracy over the outer iterations", caption
-            ),
+            _figure(figures.learning_curve(rows), "outer loss and accuracy over the outer iterations", caption),
             page.paragraph("Last recorded values:"),
             page.facts([(name, value) for name, value in known if value != MISSING]),
         )
@@ -189,17 +183,13 @@ def _prior(arch: Record) -> list[Html]:
     picture = figures.prior_heat_map(
         cast(Sequence[str], arch["ops"]), cast(Mapping[str, Sequence[Sequence[float]]], arch["cells"])
     )
-    caption = (
-        "Where a new task begins: the probability of every operation on every edge, before its first step."
-    )
+    caption = "Where a new task begins: the probability of every operation on every edge, before its first step."
     return [page.section("Meta-learned prior", _figure(picture, "probabilities of the operations", caption))]
 
 
 def _cells(folder: Path, result: Record) -> list[Html]:
     pictures = (
-        sorted(folder.glob("*.svg"), key=lambda path: (path.stem != "prior", path.stem))
-        if folder.is_dir()
-        else []
+        sorted(folder.glob("*.svg"), key=lambda path: (path.stem != "prior", path.stem)) if folder.is_dir() else []
     )
     parts = [
         page.picture(path.read_bytes(), path.stem.replace("_", " "), is_framed=False)
@@ -219,9 +209,7 @@ def _cells(folder: Path, result: Record) -> list[Html]:
             for entry in most
         ]
         parts.append(
-            page.paragraph(
-                f"The most frequent of {result.get('distinct_genotypes', len(found))} architectures:"
-            )
+            page.paragraph(f"The most frequent of {result.get('distinct_genotypes', len(found))} architectures:")
         )
         parts.append(page.table(("genotype", "episodes", "share"), rows))
     if not parts:
@@ -285,7 +273,5 @@ def _record(path: Path) -> Record:
     except ValueError as error:
         raise RunError(f"expected JSON in {path}, got {error}; delete the file and evaluate again") from error
     if not isinstance(found, dict):
-        raise RunError(
-            f"expected a JSON object in {path}, got {type(found).__name__}; evaluate the run again"
-        )
+        raise RunError(f"expected a JSON object in {path}, got {type(found).__name__}; evaluate the run again")
     return found

@@ -1,7 +1,7 @@
 """The inner loop: a few gradient steps on weights and architecture logits together.
 
-One loop serves all: MAML's inner loop, T-NAS's joint update, fine-tuning of a decoded child (whose `arch` is empty), and
-second-order DARTS (one step, differentiated with respect to `arch`).
+One loop serves all: MAML's inner loop, T-NAS's joint update, fine-tuning of a decoded child (whose `arch` is empty),
+and second-order DARTS (one step, differentiated with respect to `arch`).
 """
 
 from dataclasses import dataclass

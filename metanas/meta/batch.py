@@ -1,7 +1,7 @@
 """How a meta-batch is executed: the one place that knows.
 
-Tasks run folded into one call (see `metanas.spaces.conv`), `chunk` of them at a time, one chunk after another. The result
-does not depend on `chunk` beyond rounding; memory and speed do.
+Tasks run folded into one call (see `metanas.spaces.conv`), `chunk` of them at a time, one chunk after another. The
+result does not depend on `chunk` beyond rounding; memory and speed do.
 """
 
 import torch

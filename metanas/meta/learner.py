@@ -29,9 +29,7 @@ class MetaLearner(Protocol):
         """The state before the first step."""
         ...
 
-    def step(
-        self, state: DescentState, loss: LossFn, episodes: Episode, scale: float
-    ) -> tuple[DescentState, Metrics]:
+    def step(self, state: DescentState, loss: LossFn, episodes: Episode, scale: float) -> tuple[DescentState, Metrics]:
         """One outer step on stacked episodes; `scale` multiplies the step sizes. Raises `NonFiniteError`."""
         ...
 
@@ -49,9 +47,7 @@ class Descent:
         """See `MetaLearner`."""
         return DescentState(start, self.optimiser.init(start))
 
-    def step(
-        self, state: DescentState, loss: LossFn, episodes: Episode, scale: float
-    ) -> tuple[DescentState, Metrics]:
+    def step(self, state: DescentState, loss: LossFn, episodes: Episode, scale: float) -> tuple[DescentState, Metrics]:
         """See `MetaLearner`."""
         verdict = mean_gradient(self.gradient, loss, state.params, episodes, chunk=self.chunk)
         losses = verdict.query_loss.tolist()

@@ -15,8 +15,10 @@ from metanas.params import Params
 class Relaxation(Protocol):
     """Turns logits into gates of the same shapes."""
 
-    sparse: bool
-    """Whether gates that are exactly zero stand for options that need not be computed."""
+    @property
+    def sparse(self) -> bool:
+        """Whether gates that are exactly zero stand for options that need not be computed."""
+        ...
 
     def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
         """Gates for `arch`.

@@ -15,14 +15,14 @@ from metanas.params import Params
 
 @dataclass(frozen=True)
 class StraightThrough:
-    """gates = h * (1 + p - stop_gradient(p)), h = harden(arch + temperature * noise), p = softmax(arch).
+    """gates = h * (1 + (p - stop_gradient(p))), h = harden(arch + temperature * noise), p = softmax(arch).
 
     Implements `Relaxation`.
 
     Deviations from GDAS: the decode is the space's own (two edges a node, one operation an edge), not an argmax on each
     edge; the temperature scales the noise and not p, so at temperature 0 the gates are the noiseless decode and the
-    gradient stays bounded. As in GDAS only the taken options send a gradient to the logits, so leaving the others out of
-    the computation changes nothing.
+    gradient stays bounded. As in GDAS only the taken options send a gradient to the logits, so leaving the others out
+    of the computation changes nothing.
     """
 
     harden: Callable[[Params], Params]
@@ -30,7 +30,7 @@ class StraightThrough:
     sparse: bool = True
 
     def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
-        """See `Relaxation`; the temperature is the scale of the Gumbel noise: gates are drawn from softmax(arch / t)."""
+        """See `Relaxation`; the temperature t scales the Gumbel noise: gates are drawn from softmax(arch / t)."""
         shifted = arch
         if noise and temperature > 0:
             shifted = {name: logits + temperature * noise[name] for name, logits in arch.items()}
@@ -38,5 +38,5 @@ class StraightThrough:
         gates = {}
         for name, logits in arch.items():
             p = torch.softmax(logits, dim=-1)
-            gates[name] = hard[name].to(p) * (1 + p - p.detach())
+            gates[name] = hard[name].to(p) * (1 + (p - p.detach()))
         return gates

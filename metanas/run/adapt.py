@@ -136,7 +136,8 @@ def _questions(
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise ConfigError(
-            f"{query} holds the class {unknown[0]!r}, which the support set lacks; expected some of {', '.join(classes)}"
+            f"{query} holds the class {unknown[0]!r}, which the support set lacks; expected some of "
+            f"{', '.join(classes)}"
         )
     return [(path, pixels, name) for name, images in found.items() for path, pixels in images]
 
@@ -173,7 +174,11 @@ def _check_out(out: Path) -> None:
 def _write(out: Path, bench: Workbench, child: Child, classes: tuple[str, ...], table: str, size: Cost) -> None:
     cells = bench.space.cells(child.genotype)
     description = {
-        "space": {"kind": bench.experiment.space.kind, "width": bench.experiment.space.width, "nodes": bench.experiment.space.nodes},
+        "space": {
+            "kind": bench.experiment.space.kind,
+            "width": bench.experiment.space.width,
+            "nodes": bench.experiment.space.nodes,
+        },
         "genotype": list(child.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
         "classes": list(classes),
@@ -188,5 +193,8 @@ def _write(out: Path, bench: Workbench, child: Child, classes: tuple[str, ...], 
         "cell.svg": draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }
-    for name, content in files.items():
-        write_atomically(out / name, content)
+    try:
+        for name, content in files.items():
+            write_atomically(out / name, content)
+    except OSError as error:
+        raise RunError(f"{out} cannot be written: {error.strerror}; make room or choose another --out") from error

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 
+import numpy
 import torch
 
 from metanas.config import Data, Experiment
@@ -47,6 +48,8 @@ def device(experiment: Experiment) -> torch.device:
     Saturated gates times activations make denormals, which slow a CPU down twenty times.
     """
     torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
+    for kind in (numpy.float32, numpy.float64):
+        numpy.finfo(kind)  # measured once and kept; it would warn where denormals are gone
     torch.set_flush_denormal(True)
     has_gpu = torch.cuda.is_available()
     if experiment.device == "cuda" and not has_gpu:
@@ -67,9 +70,7 @@ def spec(experiment: Experiment, *, n_query: int | None = None) -> TaskSpec:
     return TaskSpec(task.n_way, task.k_shot, n_query or task.n_query, image)
 
 
-def episodes(
-    experiment: Experiment, found: Dataset, split: SplitName, where: torch.device
-) -> EpisodeSampler:
+def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: torch.device) -> EpisodeSampler:
     """The episodes of one split, the same for every method that is compared on them."""
     n_query = None if split == "train" else experiment.evaluate.n_query
     bank = found[split].to(where)  # its name holds the split, so no two splits draw alike

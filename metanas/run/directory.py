@@ -1,8 +1,8 @@
 """A run directory: where everything about one run lies, and who may write there.
 
-    config.yaml    the resolved configuration          checkpoint/   last, prev, best, manifest.json
-    env.json       versions, threads, command line     result.json   what the evaluation found
-    metrics.jsonl  what was measured while training    report.html   all of it for people
+config.yaml    the resolved configuration          checkpoint/   last, prev, best, manifest.json
+env.json       versions, threads, command line     result.json   what the evaluation found
+metrics.jsonl  what was measured while training    report.html   all of it for people
 """
 
 import fcntl
@@ -19,7 +19,6 @@ from pathlib import Path
 from metanas.checkpoint import Checkpoints, write_atomically
 from metanas.config import Experiment, dump_experiment, load_experiment
 from metanas.errors import ConfigError, RunError
-
 
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
 """Parts of a configuration that evaluation and adaptation may override."""

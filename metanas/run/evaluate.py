@@ -63,9 +63,7 @@ def evaluate(
     return result
 
 
-def summarise(
-    comparison: Comparison, restored: Restored, data: Dataset, split: SplitName
-) -> Result:
+def summarise(comparison: Comparison, restored: Restored, data: Dataset, split: SplitName) -> Result:
     """The content of result.json."""
     experiment, state = restored.bench.experiment, restored.state
     baselines = {name: score.summary() for name, score in comparison.scores.items()}

@@ -3,10 +3,12 @@
 import logging
 import math
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import torch
 
-from metanas.config import Experiment, dump_experiment
+from metanas.config import Experiment
 from metanas.errors import NonFiniteError, RunError
 from metanas.evaluate.accuracy import accuracies
 from metanas.evaluate.interval import Interval, interval
@@ -18,7 +20,8 @@ from metanas.run import build
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.pictures import draw_prior
-from metanas.run.state import Progressed, from_plain, to_plain
+from metanas.run.restore import load
+from metanas.run.state import Progressed, to_plain
 from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
@@ -45,7 +48,7 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     train = build.episodes(experiment, data, "train", bench.device)
     validation = build.episodes(experiment, data, "validation", bench.device)
     learner = build.learner(experiment)
-    state = _begin(bench, learner) if not resume else _load(bench, directory)
+    state = _load(bench, learner, directory) if resume else _begin(bench, learner)
     if not resume:
         directory.create(experiment)
     with directory.locked():
@@ -74,7 +77,6 @@ class _Loop:
         trackers = open_trackers(self.directory, experiment, state.iteration if resume else None)
         exit_code = 1
         began = time.monotonic() - state.seconds
-        window: list[Metrics] = []
         try:
             with (
                 Interrupt() as interrupt,
@@ -82,14 +84,13 @@ class _Loop:
             ):
                 while state.iteration < meta.iterations:
                     state, metrics = self.step(state)
-                    window.append(metrics)
-                    done = state.iteration
-                    state = state._replace(seconds=time.monotonic() - began)
+                    done, window = state.iteration, (*state.window, metrics)
+                    state = state._replace(seconds=time.monotonic() - began, window=window)
                     if done % every == 0 or done == meta.iterations:
                         row = _mean(window) | self.describe(state, sum(m["seconds"] for m in window) / len(window))
                         del row["seconds"]
                         trackers.log({"meta/iter": done, **row})
-                        window.clear()
+                        state = state._replace(window=())
                         progress.update(done, loss=row["meta/outer_loss"], tasks_per_s=row["meta/tasks_per_s"])
                     if self.is_due(done, meta.validate_every):
                         state, score = self.validate(state)
@@ -167,7 +168,7 @@ class _Loop:
             self.directory.checkpoints.save(name, to_plain(state, self.bench.experiment))
         except OSError as error:
             raise RunError(
-                f"checkpoint {name} cannot be written to {self.directory.path}: {error.strerror}; "
+                f"checkpoint {name} cannot be written to {self.directory.path}: {error.strerror or error}; "
                 "make room and continue with --resume"
             ) from error
 
@@ -178,21 +179,23 @@ def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
     return Progressed(learner.init(start), 0, 0.0, -1.0)
 
 
-def _load(bench: Workbench, directory: RunDirectory) -> Progressed:
+def _load(bench: Workbench, learner: MetaLearner, directory: RunDirectory) -> Progressed:
+    if not any(map(directory.checkpoints.has, ("last", "prev"))):
+        log.warning("%s was stopped before its first checkpoint: starting again at iteration 0", directory.path)
+        return _begin(bench, learner)
     plain = directory.checkpoints.load("last")
     for key, here in (("threads", torch.get_num_threads()), ("torch", str(torch.__version__))):
         if plain.get(key) != here:
             log.warning("%s was %s and is now %s: the continued run will not be bit-exact", key, plain.get(key), here)
-    return from_plain(plain, bench.device)
+    return load(bench, plain)
 
 
 def _check_directory(experiment: Experiment, directory: RunDirectory, *, resume: bool) -> None:
     if directory.exists and not resume:
         raise RunError(f"{directory.path} holds a run already; continue it with --resume or choose another --out")
     if resume:
-        before = dump_experiment(directory.experiment()).splitlines()
-        now = dump_experiment(experiment).splitlines()
-        changed = [f"{b.strip()} -> {n.strip()}" for b, n in zip(before, now, strict=True) if b != n]
+        before, now = _flat(asdict(directory.experiment())), _flat(asdict(experiment))
+        changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
         if changed:
             raise RunError(
                 f"{directory.path} is a run of another configuration ({'; '.join(changed)}); "
@@ -200,5 +203,13 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, *, resume:
             )
 
 
-def _mean(rows: list[Metrics]) -> Metrics:
+def _flat(group: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """The values of nested groups under dotted keys."""
+    flat: dict[str, object] = {}
+    for key, value in group.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _mean(rows: Sequence[Metrics]) -> Metrics:
     return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}

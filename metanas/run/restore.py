@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from metanas.config import Experiment
+from metanas.errors import CheckpointError
 from metanas.run.directory import RunDirectory
 from metanas.run.state import Progressed, from_plain
 from metanas.run.workbench import Workbench
@@ -23,4 +24,20 @@ def restore(directory: RunDirectory, experiment: Experiment) -> Restored:
     if name == "best" and not directory.checkpoints.has("best"):
         name = "last"
     bench = Workbench.of(experiment)
-    return Restored(bench, from_plain(directory.checkpoints.load(name), bench.device), name)
+    return Restored(bench, load(bench, directory.checkpoints.load(name)), name)
+
+
+def load(bench: Workbench, plain: dict[str, object]) -> Progressed:
+    """The state in a checkpoint; raises `CheckpointError` where it is of another network than the workbench's."""
+    state = from_plain(plain, bench.device)
+    params = state.learner.params
+    expected = dict(bench.net.named_parameters()) | bench.space.logits()
+    found = params.weights | params.arch
+    for name in sorted(expected.keys() | found.keys()):
+        wanted, given = (tuple(tree[name].shape) if name in tree else None for tree in (expected, found))
+        if wanted != given:
+            raise CheckpointError(
+                f"the checkpoint is of another network than the configuration: expected {name} of shape {wanted}, "
+                f"got {given}; use the configuration that it was trained with"
+            )
+    return state

@@ -8,7 +8,7 @@ from metanas.config import Experiment, dump_experiment
 from metanas.errors import CheckpointError
 from metanas.meta.learner import DescentState
 from metanas.optim import AdamState
-from metanas.params import MetaParams, Params, tree_map
+from metanas.params import MetaParams, Metrics, Params, tree_map
 
 
 class Progressed(NamedTuple):
@@ -21,6 +21,8 @@ class Progressed(NamedTuple):
     """Wall-clock seconds spent, validation included."""
     best: float
     """Best validation accuracy so far; -1 before the first validation."""
+    window: tuple[Metrics, ...] = ()
+    """Metrics of the steps since the last row of metrics.jsonl."""
 
 
 def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
@@ -32,6 +34,7 @@ def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
         "iteration": state.iteration,
         "seconds": state.seconds,
         "best": state.best,
+        "window": list(state.window),
         "step": learner.optimiser.step,
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
@@ -55,6 +58,9 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Progressed:
             cast(int, plain["iteration"]),
             cast(float, plain["seconds"]),
             cast(float, plain["best"]),
+            tuple(cast(list[Metrics], plain.get("window", []))),
         )
     except KeyError as error:
         raise CheckpointError(f"the checkpoint is not one of meta-training: it lacks {error}") from error
+    except (AttributeError, TypeError) as error:
+        raise CheckpointError(f"the checkpoint is not one of meta-training: {error}") from error

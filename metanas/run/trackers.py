@@ -29,7 +29,9 @@ def open_trackers(directory: RunDirectory, experiment: Experiment, resume_from: 
         assert isinstance(config, dict)
         try:
             trackers.append(
-                Wandb(directory.path, wandb.project, experiment.name, wandb.mode, {str(k): v for k, v in config.items()})
+                Wandb(
+                    directory.path, wandb.project, experiment.name, wandb.mode, {str(k): v for k, v in config.items()}
+                )
             )
         except Exception as error:  # a copy must never harm a run, whatever its library raises
             log.warning("Weights & Biases is left out of this run: %s: %s", type(error).__name__, error)

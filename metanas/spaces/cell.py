@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metanas.spaces.conv import join, scale
+from metanas.spaces.conv import by_tasks, join, scale
 from metanas.spaces.ops import OPS, FactorizedReduce, ReluConvNorm
 
 Choice = tuple[int, int]
@@ -64,7 +64,7 @@ class Cell(nn.Module):
         self.input1 = ReluConvNorm(last, width)
         self.nodes = next(n for n in range(1, len(plan) + 1) if len(edge_ends(n)) == len(plan))
         self._ends = edge_ends(self.nodes)
-        self.edges = nn.ModuleList(
+        self.edges: Sequence[Mapping[str, nn.Module]] = nn.ModuleList(  # type: ignore[assignment]
             nn.ModuleDict({op: OPS[op](width, 2 if reduction and source < 2 else 1) for op in ops})
             for ops, (_, source) in zip(plan, self._ends, strict=True)
         )
@@ -73,9 +73,7 @@ class Cell(nn.Module):
         self.primitives = tuple(primitives)
         self.stride = 2 if reduction else 1
 
-    def forward(
-        self, s0: Tensor, s1: Tensor, taken: Mapping[Choice, Taken] | None, rows: int | None = None
-    ) -> Tensor:
+    def forward(self, s0: Tensor, s1: Tensor, taken: Mapping[Choice, Taken] | None, rows: int | None = None) -> Tensor:
         """The concatenated nodes, `[n, nodes * width, h', w']`, or `[n, tasks * nodes * width, h', w']`.
 
         Args:
@@ -89,8 +87,8 @@ class Cell(nn.Module):
         sums: list[Tensor | None] = [None] * self.nodes
         for choice in self.choices if taken is None else taken:
             node, source = self._ends[choice[0]]
-            # options come node after node, so the sources of this one are complete
-            states += [self._state(total, states[0]) for total in sums[len(states) - 2 : source - 1]]
+            while len(states) <= source:  # options come node after node: the source has all its edges by now
+                states.append(self._state(sums[len(states) - 2], states[0]))
             module = self.edges[choice[0]][self.primitives[choice[1]]]
             if taken is None or taken[choice].tasks is None:
                 value = module(states[source], rows)
@@ -103,18 +101,16 @@ class Cell(nn.Module):
         states += [self._state(total, states[0]) for total in sums[len(states) - 2 :]]
         return join(states[2:], self.input1.conv.tasks)
 
-    def _add_some(
-        self, total: Tensor | None, module: nn.Module, x: Tensor, taken: Taken, rows: int | None
-    ) -> Tensor:
+    def _add_some(self, total: Tensor | None, module: nn.Module, x: Tensor, taken: Taken, rows: int | None) -> Tensor:
         """Adds an option that some of the folded tasks take, computed for these alone."""
         tasks, index = self.input1.conv.tasks, taken.tasks
         assert index is not None
         weights = {name: p.index_select(0, index) for name, p in module.named_parameters()}
-        mine = x.unflatten(1, (tasks, -1)).index_select(1, index).flatten(1, 2)
-        value = scale(functional_call(module, weights, (mine, rows)), taken.gate).unflatten(1, (len(index), -1))
+        mine = by_tasks(x, tasks).index_select(1, index).flatten(1, 2)
+        value = by_tasks(scale(functional_call(module, weights, (mine, rows)), taken.gate), len(index))
         if total is None:
             total = value.new_zeros(value.shape[0], tasks * value.shape[2], *value.shape[3:])
-        return total.unflatten(1, (tasks, -1)).index_add(1, index, value).flatten(1, 2)
+        return by_tasks(total, tasks).index_add(1, index, value).flatten(1, 2)
 
     def _state(self, total: Tensor | None, like: Tensor) -> Tensor:
         """A node's sum; a node without any edge is zero."""

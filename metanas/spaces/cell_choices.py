@@ -60,7 +60,9 @@ class CellChoices:
         choices = iter(genotype)
         return {
             kind: tuple(
-                edge for node in range(self.nodes) for edge in self._node(node, next(choices), next(choices), next(choices))
+                edge
+                for node in range(self.nodes)
+                for edge in self._node(node, next(choices), next(choices), next(choices))
             )
             for kind in self.kinds
         }
@@ -120,7 +122,7 @@ class CellChoices:
     def decode(self, arch: Params) -> Genotype:
         """The genotype of `harden(arch)`; logits without a tasks axis."""
         genotype: list[int] = []
-        for kind, gates in self.harden(arch).items():
+        for gates in self.harden(arch).values():
             taken = {row: op for row, op in gates.nonzero().tolist() if self.primitives[op] != NONE}
             for node in range(self.nodes):
                 a, b = (source for source in range(node + 2) if self._rows[node, source] in taken)

@@ -63,8 +63,13 @@ class Linear(nn.Module):
         """Features `[n, tasks * features]` to logits `[tasks, n, n_way]`, or `[n, n_way]` without a tasks axis."""
         if self.weight.ndim == 2:
             return F.linear(x, self.weight, self.bias)
-        by_task = x.unflatten(1, (self.weight.shape[0], -1)).transpose(0, 1)
+        by_task = by_tasks(x, self.weight.shape[0]).transpose(0, 1)
         return torch.baddbmm(self.bias[:, None], by_task, self.weight.transpose(1, 2))
+
+
+def by_tasks(x: Tensor, tasks: int) -> Tensor:
+    """Features with the tasks folded into axis 1, `[n, tasks * C, ...]`, as a view `[n, tasks, C, ...]`."""
+    return x.view(x.shape[0], tasks, -1, *x.shape[2:])
 
 
 def fold(x: Tensor) -> Tensor:
@@ -76,11 +81,11 @@ def join(parts: Sequence[Tensor], tasks: int) -> Tensor:
     """Concatenates the channels of each task: `[n, tasks * C_i, h, w]` to `[n, tasks * sum(C_i), h, w]`."""
     if tasks == 1:
         return torch.cat(list(parts), dim=1)
-    return torch.cat([part.unflatten(1, (tasks, -1)) for part in parts], dim=2).flatten(1, 2)
+    return torch.cat([by_tasks(part, tasks) for part in parts], dim=2).flatten(1, 2)
 
 
 def scale(x: Tensor, gate: Tensor) -> Tensor:
     """`x` times one number a task: features `[n, tasks * C, h, w]`, gates `[tasks]` or `[]`."""
     if gate.numel() == 1:
         return x * gate
-    return (x.unflatten(1, (gate.shape[0], -1)) * gate[:, None, None, None]).flatten(1, 2)
+    return (by_tasks(x, gate.shape[0]) * gate[:, None, None, None]).flatten(1, 2)

@@ -26,8 +26,7 @@ def draw_cells(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, title: str
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" font-family="{_FONT}">',
         f"<title>{escape(title or ', '.join(cells))}</title>",
-        f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="10" fill="#fff" '
-        f'stroke="#e2e8f0"/>',
+        f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="10" fill="#fff" stroke="#e2e8f0"/>',
     ]
     if title:
         parts.append(_svg_text(MARGIN, 36, title, 'font-size="17" font-weight="600"'))

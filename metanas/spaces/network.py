@@ -1,6 +1,6 @@
 """A network of stacked cells: stem, cells, global average pool, linear head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ class CellNetwork(nn.Module):
         super().__init__()
         self.stem = stem
         self.kinds = tuple(kinds)
-        cells = []
+        cells: list[Cell] = []
         before_last = last = stem_channels
         after_reduction = False
         for kind in kinds:
@@ -76,20 +76,31 @@ class CellNetwork(nn.Module):
             )
             before_last, last = last, cells[-1].nodes * width
             after_reduction = reduction
-        self.cells = nn.ModuleList(cells)
+        self.cells: Iterable[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
         self.head = Linear(last, n_way)
 
     def forward(
         self, x: Tensor, gates: Params | None = None, *, sparse: bool = False, rows: int | None = None
     ) -> Tensor:
-        """Logits `[*tasks, n, n_way]`; the arguments are those of `metanas.spaces.space.Network`."""
+        """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`.
+
+        Several tasks run in one call when images, gates and every weight have a leading `tasks` axis.
+
+        Args:
+            x: the batch.
+            gates: one number per option, `[*tasks, edges, ops]` by cell kind; None for a child, whose options are all
+                taken.
+            sparse: leave out options whose gate is exactly zero. Their gates then get no gradient.
+            rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
+        """
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             if gates is not None and kind not in taken:
                 taken[kind] = _take(gates[kind], cell.choices, sparse=sparse)
             s0, s1 = s1, cell(s0, s1, taken.get(kind), rows)
-        return self.head(s1.mean((2, 3)))
+        logits: Tensor = self.head(s1.mean((2, 3)))
+        return logits
 
 
 def _take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choice, Taken]:
@@ -111,7 +122,7 @@ def _take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Cho
     if all(len(tasks) == len(used) for _, tasks in taken):
         return _take(gates, [choice for choice, _ in taken], sparse=False)
     where = [(task, *choice) for choice, tasks in taken for task in tasks]
-    values = gates[tuple(zip(*where, strict=True))].split([len(tasks) for _, tasks in taken])
+    values = torch.split(gates[tuple(zip(*where, strict=True))], [len(tasks) for _, tasks in taken])
     return {
         choice: Taken(value, None if len(tasks) == len(used) else torch.tensor(tasks, device=gates.device))
         for (choice, tasks), value in zip(taken, values, strict=True)

@@ -30,8 +30,7 @@ class Norm(nn.Module):
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
         """Features `[n, c, h, w]`, normalised per channel over the first `rows` images (None: all)."""
         if rows is None:
-            out = _Standardise.apply(x, self.eps)
-            assert isinstance(out, Tensor)
+            out: Tensor = _Standardise.apply(x, self.eps)  # type: ignore[no-untyped-call]
         else:
             out = standardise(x, self.eps, rows)
         if self.scale is None or self.shift is None:

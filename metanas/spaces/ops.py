@@ -1,7 +1,8 @@
 """The operations that an edge of a cell may carry (Liu et al. 2019, DARTS, arXiv 1806.09055, section 3.1.1).
 
-Every block is ReLU, convolution, norm, in this order; convolutions have no bias. All are called as `op(x, rows)` and map
-`[n, C, h, w]` to `[n, C, h', w']` with h' = ceil(h / stride); with folded tasks C stands for tasks * C. `none` is not here: it is the absence of an operation.
+Every block is ReLU, convolution, norm, in this order; convolutions have no bias. All are called as `op(x, rows)` and
+map `[n, C, h, w]` to `[n, C, h', w']` with h' = ceil(h / stride); with folded tasks C stands for tasks * C. `none` is
+not here: it is the absence of an operation.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,8 @@ class Pool(nn.Module):
             pooled = F.max_pool2d(x, 3, self.stride, padding=1)
         else:
             pooled = F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
-        return self.norm(pooled, rows)
+        out: Tensor = self.norm(pooled, rows)
+        return out
 
 
 class Identity(nn.Module):
@@ -50,7 +52,8 @@ class ReluConvNorm(nn.Module):
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
         """Images `[n, channels_out, h, w]`."""
-        return self.norm(self.conv(F.relu(x)), rows)
+        out: Tensor = self.norm(self.conv(F.relu(x)), rows)
+        return out
 
 
 class FactorizedReduce(nn.Module):
@@ -73,14 +76,15 @@ class FactorizedReduce(nn.Module):
         top, left = x.shape[2] % 2, x.shape[3] % 2
         if top or left:
             x = F.pad(x, (left, 0, top, 0))
-        return self.norm(join([self.even(x), self.odd(x[:, :, 1:, 1:])], self.even.tasks), rows)
+        out: Tensor = self.norm(join([self.even(x), self.odd(x[:, :, 1:, 1:])], self.even.tasks), rows)
+        return out
 
 
 class DepthwiseBlock(nn.Module):
     """ReLU, depthwise k x k convolution, pointwise 1x1 convolution, norm.
 
     Nothing stands between the two convolutions, so they are also one dense convolution whose kernel is their product.
-    On a CPU that one call is faster for wide kernels on few channels (docs/performance.md), in spite of more arithmetic.
+    On a CPU that one call is faster for wide kernels on few channels, in spite of more arithmetic.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int = 1) -> None:
@@ -94,10 +98,11 @@ class DepthwiseBlock(nn.Module):
         """Features `[n, C, ceil(h / stride), ceil(w / stride)]`."""
         x = F.relu(x)
         if self.compose and x.device.type == "cpu":
-            out = self.depthwise.then(self.pointwise, x)
+            wide = self.depthwise.then(self.pointwise, x)
         else:
-            out = self.pointwise(self.depthwise(x))
-        return self.norm(out, rows)
+            wide = self.pointwise(self.depthwise(x))
+        out: Tensor = self.norm(wide, rows)
+        return out
 
 
 class SeparableConv(nn.Module):
@@ -110,7 +115,8 @@ class SeparableConv(nn.Module):
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
         """Images `[n, C, ceil(h / stride), ceil(w / stride)]`."""
-        return self.second(self.first(x, rows), rows)
+        out: Tensor = self.second(self.first(x, rows), rows)
+        return out
 
 
 OPS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -7,7 +7,7 @@ number per option.
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import nn
 
 from metanas.params import Params
 from tasks.episode import TaskSpec
@@ -31,25 +31,6 @@ class CellEdge(NamedTuple):
     op: str
 
 
-class Network(Protocol):
-    """A skeleton on the `meta` device, run through `torch.func.functional_call`."""
-
-    def __call__(
-        self, x: Tensor, gates: Params | None = None, *, sparse: bool = False, rows: int | None = None
-    ) -> Tensor:
-        """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`.
-
-        Several tasks run in one call when images, gates and every weight have a leading `tasks` axis.
-
-        Args:
-            x: the batch.
-            gates: one number per option; None for a child, whose options are all taken.
-            sparse: leave out options whose gate is exactly zero (in all tasks). Their gates then get no gradient.
-            rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
-        """
-        ...
-
-
 @runtime_checkable
 class SearchSpace(Protocol):
     """A set of architectures with one supernet that contains them all.
@@ -58,10 +39,13 @@ class SearchSpace(Protocol):
     names are a subset of the supernet's, with equal shapes.
     """
 
-    decisions: tuple[Decision, ...]
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every choice, in the order of a genotype."""
+        ...
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
-        """The network of all options on the `meta` device, called as `Network` says."""
+        """The network of all options on the `meta` device, called as `CellNetwork.forward` says."""
         ...
 
     def child(self, genotype: Genotype, spec: TaskSpec) -> nn.Module:
@@ -81,7 +65,10 @@ class SearchSpace(Protocol):
         ...
 
     def decode(self, arch: Params) -> Genotype:
-        """The architecture that `arch` (logits or gates) prefers; `encode(decode(a)) == harden(a)`, `decode(encode(g)) == g`."""
+        """The architecture that `arch` (logits or gates) prefers.
+
+        `encode(decode(a)) == harden(a)` and `decode(encode(g)) == g`.
+        """
         ...
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:

@@ -119,9 +119,7 @@ def lay_out(name: str, edges: Sequence[CellEdge], n_nodes: int) -> Panel:
         GenotypeError: an edge that does not lead from an earlier state to an intermediate one.
     """
     _check(name, edges, n_nodes)
-    states = [
-        Box(MARGIN + 64 * i, _TOP, 46, _STATE, "c", f"k\N{MINUS SIGN}{INPUTS - i}") for i in range(INPUTS)
-    ]
+    states = [Box(MARGIN + 64 * i, _TOP, 46, _STATE, "c", f"k\N{MINUS SIGN}{INPUTS - i}") for i in range(INPUTS)]
     reach = [0.0] * (INPUTS + n_nodes)  # how far down the trunk of each state goes
     pills: list[Box] = []
     branches: list[Wire] = []
@@ -133,9 +131,7 @@ def lay_out(name: str, edges: Sequence[CellEdge], n_nodes: int) -> Panel:
         for lane, (source, _, op) in enumerate(incoming):
             y = top - 3 + _LANE * (lane + 0.5)
             hint = f"{_title(source)} \N{RIGHTWARDS ARROW} {_title(target)}: {op}"
-            pills.append(
-                Box(left, y - _PILL_HEIGHT / 2, _PILL, _PILL_HEIGHT, _label(op), "", family(op), hint)
-            )
+            pills.append(Box(left, y - _PILL_HEIGHT / 2, _PILL, _PILL_HEIGHT, _label(op), "", family(op), hint))
             x, colour = states[source].middle[0], FAMILIES[family(op)]
             reach[source] = max(reach[source], y - _CORNER)
             branches.append(Wire((x, y - _CORNER), (left, y), colour, _CORNER))
@@ -159,9 +155,7 @@ def lay_out(name: str, edges: Sequence[CellEdge], n_nodes: int) -> Panel:
         if end
     ]
     boxes = (*states, *pills, out)
-    return Panel(
-        name, out.x + out.width + MARGIN, top - _GAP + MARGIN / 2, boxes, (*outward, *trunks, *branches)
-    )
+    return Panel(name, out.x + out.width + MARGIN, top - _GAP + MARGIN / 2, boxes, (*outward, *trunks, *branches))
 
 
 def lay_out_page(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, title: str) -> Page:
@@ -183,9 +177,7 @@ def lay_out_page(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, title: s
     for name in [name for name in FAMILIES if name in used]:
         legend.append((name, right))
         right += _SWATCH + _LETTER * len(name)
-    width = max(
-        [panel_x + panel.width for panel, panel_x, _ in placed] + [right, 2 * MARGIN + 10 * len(title)]
-    )
+    width = max([panel_x + panel.width for panel, panel_x, _ in placed] + [right, 2 * MARGIN + 10 * len(title)])
     height = max((panel_y + panel.height for panel, _, panel_y in placed), default=y) + _LEGEND
     return Page(width, height, tuple(placed), tuple(legend))
 
@@ -201,9 +193,7 @@ def family(op: str) -> str:
 
 def _label(op: str) -> str:
     """`sep conv 3×3` for `sep_conv_3x3`, cut when it is longer than a label may be."""
-    words = [
-        word.replace("x", "\N{MULTIPLICATION SIGN}") if word[:1].isdigit() else word for word in op.split("_")
-    ]
+    words = [word.replace("x", "\N{MULTIPLICATION SIGN}") if word[:1].isdigit() else word for word in op.split("_")]
     text = {"skip_connect": "skip", "none": "none"}.get(op, " ".join(words))
     return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
 

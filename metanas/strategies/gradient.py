@@ -1,4 +1,4 @@
-"""Adapt weights and logits to the task by gradient descent, then decode: T-NAS's search of a task, without retraining."""
+"""Adapt weights and logits to the task by gradient descent, then decode: T-NAS's search of a task."""
 
 from dataclasses import dataclass
 

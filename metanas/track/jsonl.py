@@ -76,9 +76,7 @@ def _parse(path: Path) -> list[tuple[dict[str, float | int | str], bytes]]:
                 "delete that line or restore the file"
             ) from error
         if not isinstance(values, dict):
-            raise RunError(
-                f"expected a JSON object in line {number} of {path}, got {line[:40]!r}; delete that line"
-            )
+            raise RunError(f"expected a JSON object in line {number} of {path}, got {line[:40]!r}; delete that line")
         row = {
             str(key): _NON_FINITE.get(value, value) if isinstance(value, str) else value
             for key, value in values.items()

@@ -127,9 +127,7 @@ def _open(
         mode=mode,
         resume="allow",
         config=dict(config),
-        settings=wandb.Settings(
-            silent=True, console="off", init_timeout=_INIT_SECONDS, finish_timeout=_FINISH_SECONDS
-        ),
+        settings=wandb.Settings(silent=True, console="off", init_timeout=_INIT_SECONDS, finish_timeout=_FINISH_SECONDS),
     )
 
 

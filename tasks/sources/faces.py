@@ -62,9 +62,7 @@ def face_path(face: str) -> Path:
         path = Path(folder, "mpl-data", "fonts", "ttf", f"{face}.ttf")
         if path.is_file():
             return path
-    raise DataError(
-        f"expected the font {face}.ttf of matplotlib, got none in {folders}; install matplotlib>=3.8"
-    )
+    raise DataError(f"expected the font {face}.ttf of matplotlib, got none in {folders}; install matplotlib>=3.8")
 
 
 @cache

@@ -39,9 +39,7 @@ def folder(root: Path, image: tuple[int, int, int], seed: int = 0) -> Dataset:
     if train.is_dir() and _folders(train):
         missing = [split for split in SPLITS if not (root / split).is_dir()]
         if missing:
-            raise DataError(
-                f"{root}: expected folders train, validation and test, got no {missing[0]}; add it"
-            )
+            raise DataError(f"{root}: expected folders train, validation and test, got no {missing[0]}; add it")
         decoded = {split: read_folder(root / split, image) for split in SPLITS}
         classes: dict[SplitName, tuple[str, ...]] = {split: tuple(decoded[split]) for split in SPLITS}
         # The split is checked before the classes are merged, which would hide a class that is there twice.

@@ -87,9 +87,7 @@ def test_what_is_imported_is_declared(sources, requirements):
 
 
 def test_an_import_of_an_indirect_package_is_found(module):
-    source = module(
-        "tasks.cache", "import json, yaml.nodes\nfrom torch import nn\nfrom .bank import ImageBank"
-    )
+    source = module("tasks.cache", "import json, yaml.nodes\nfrom torch import nn\nfrom .bank import ImageBank")
     assert undeclared([source], [Requirement("torch")]) == {"yaml"}
 
 

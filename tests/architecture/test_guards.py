@@ -23,9 +23,7 @@ def unsafe(source) -> Iterator[str]:
     """Calls that may run code from the file that they read."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ImportFrom):
-            for name in RUNS_WHAT_A_FILE_SAYS.intersection(
-                f"{node.module}.{alias.name}" for alias in node.names
-            ):
+            for name in RUNS_WHAT_A_FILE_SAYS.intersection(f"{node.module}.{alias.name}" for alias in node.names):
                 yield f"{source.name}:{node.lineno} imports {name}"
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)

@@ -44,8 +44,7 @@ LAYERS = {
         "torch",
     ),
     "metanas.evaluate": Layer(
-        f"{BOTTOM} metanas.track.jsonl metanas.spaces metanas.objective metanas.problem metanas.strategies"
-        " tasks",
+        f"{BOTTOM} metanas.track.jsonl metanas.spaces metanas.objective metanas.problem metanas.strategies tasks",
         "torch numpy matplotlib",
     ),
     "metanas.run": Layer(

@@ -55,9 +55,7 @@ def test_an_empty_split_is_refused_when_it_is_used() -> None:
         ((2, 1, 1, (1, 0, 2)), r"image must be \(channels, height, width\), all positive, got \(1, 0, 2\)"),
     ],
 )
-def test_impossible_tasks_are_refused(
-    fields: tuple[int, int, int, tuple[int, int, int]], message: str
-) -> None:
+def test_impossible_tasks_are_refused(fields: tuple[int, int, int, tuple[int, int, int]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         TaskSpec(*fields)
 

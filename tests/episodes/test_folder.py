@@ -128,9 +128,7 @@ def truncated(root: Path) -> None:
         (truncated, "data/b/1.png: expected an image, got a file that cannot be read"),
     ],
 )
-def test_a_bad_folder_is_told_in_one_line(
-    tmp_path: Path, damage: Callable[[Path], None], message: str
-) -> None:
+def test_a_bad_folder_is_told_in_one_line(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
     root = tmp_path / "data"
     root.mkdir()
     damage(root)

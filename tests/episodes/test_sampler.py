@@ -34,9 +34,7 @@ def made(shape: tuple[int, int, int, list[int], int]) -> EpisodeSampler:
 
 @settings(max_examples=60, deadline=None, database=None)
 @given(shapes(), st.integers(0, 2**40))
-def test_an_episode_is_what_the_spec_promises(
-    shape: tuple[int, int, int, list[int], int], index: int
-) -> None:
+def test_an_episode_is_what_the_spec_promises(shape: tuple[int, int, int, list[int], int], index: int) -> None:
     sampler = made(shape)
     episode = sampler[index]
     check_episode(episode, sampler.spec)

@@ -79,9 +79,7 @@ def trained_run(run_dir: Path, dataset: str = "glyphs") -> Path:
 def evaluated_run(run_dir: Path, dataset: str = "glyphs") -> Path:
     trained_run(run_dir, dataset)
     (run_dir / "result.json").write_text(json.dumps(result(dataset)))
-    (run_dir / "arch.json").write_text(
-        json.dumps({"ops": OPS, "cells": {"normal": [[0.1, 0.2, 0.3, 0.4]] * 5}})
-    )
+    (run_dir / "arch.json").write_text(json.dumps({"ops": OPS, "cells": {"normal": [[0.1, 0.2, 0.3, 0.4]] * 5}}))
     (run_dir / "cells").mkdir()
     svg = draw_cells({"normal": [CellEdge(0, 2, "skip_connect"), CellEdge(1, 2, "sep_conv_3x3")]}, 1, dataset)
     (run_dir / "cells" / "episode_0.svg").write_text(svg)
@@ -114,10 +112,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_headline_says_what_was_measured(page: str) -> None:
     text = " ".join(Reader(page).text)
     assert "81.2 ± 1.1 %" in text
-    assert (
-        "on 300 unseen 5-way 1-shot episodes of glyphs (test classes), transductive; 78.0 ± 1.2 % inductive."
-        in text
-    )
+    assert "on 300 unseen 5-way 1-shot episodes of glyphs (test classes), transductive; 78.0 ± 1.2 % inductive." in text
 
 
 def test_every_section_is_there_in_order(page: str) -> None:
@@ -178,9 +173,7 @@ def test_a_run_that_was_killed_at_once_still_gets_a_report(tmp_path: Path) -> No
 def test_a_directory_that_is_no_run_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     run_dir = trained_run(tmp_path / "run")
     (run_dir / name).unlink()
-    with pytest.raises(
-        MetaNasError, match=rf"expected a run directory with {name}, got none in .*; give"
-    ) as caught:
+    with pytest.raises(MetaNasError, match=rf"expected a run directory with {name}, got none in .*; give") as caught:
         write_report(run_dir)
     assert "\n" not in str(caught.value)
     assert not (run_dir / "report.html").exists()

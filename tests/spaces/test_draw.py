@@ -40,10 +40,7 @@ def crosses(wire: Wire, box: Box) -> bool:
     legs = [(x, y, x, end_y), (x, end_y, end_x, end_y)]
     inner = (box.x + 1, box.y + 1, box.x + box.width - 1, box.y + box.height - 1)
     return any(
-        min(x0, x1) < inner[2]
-        and max(x0, x1) > inner[0]
-        and min(y0, y1) < inner[3]
-        and max(y0, y1) > inner[1]
+        min(x0, x1) < inner[2] and max(x0, x1) > inner[0] and min(y0, y1) < inner[3] and max(y0, y1) > inner[1]
         for x0, y0, x1, y1 in legs
     )
 

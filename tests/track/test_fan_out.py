@@ -45,9 +45,7 @@ def test_fan_out_is_a_tracker_of_any_number() -> None:
 
 
 @pytest.mark.parametrize("call", ["log", "image", "artifact", "finish"])
-def test_a_failing_copy_warns_once_and_the_others_keep_receiving(
-    call: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failing_copy_warns_once_and_the_others_keep_receiving(call: str, caplog: pytest.LogCaptureFixture) -> None:
     truth, broken, copy = Recorder(), Recorder(call), Recorder()
     with caplog.at_level(logging.WARNING):
         use(FanOut([truth, broken, copy]))

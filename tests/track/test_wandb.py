@@ -29,9 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def inspect(segment: Path) -> list[dict[str, Any]]:
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(segment)]
-    lines = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=60
-    ).stdout.splitlines()
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -69,10 +67,7 @@ def test_an_offline_run_is_complete_in_its_directory(home: Path, tmp_path: Path)
     assert [row.get("meta/iter") for row in rows] == [1, 2, None, 2]
     assert rows[2]["eval/episode"] == 1
     assert (segment / "files" / rows[3]["cells/normal.path"]).read_bytes() == picture.read_bytes()
-    steps = {
-        metric.get("glob_name") or metric["name"]: metric.get("step_metric")
-        for metric in of(records, "metric")
-    }
+    steps = {metric.get("glob_name") or metric["name"]: metric.get("step_metric") for metric in of(records, "metric")}
     assert steps == {"meta/iter": None, "eval/episode": None, "*": "meta/iter", "eval/acc": "eval/episode"}
     artifacts = {artifact["name"]: artifact for artifact in of(records, "artifact")}
     assert sorted(artifacts["checkpoint"]["aliases"]) == ["best", "latest"]

@@ -1,0 +1,1 @@
+"""Evaluation: where outcomes meet query sets."""

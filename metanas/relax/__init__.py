@@ -1,0 +1,1 @@
+"""Relaxations: how architecture logits become gates."""

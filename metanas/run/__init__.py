@@ -1,0 +1,1 @@
+"""Runs: one module a verb, and what the verbs share."""

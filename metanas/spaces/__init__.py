@@ -1,0 +1,1 @@
+"""Search spaces: the choices, and the networks that they build."""

@@ -1,0 +1,1 @@
+"""Strategies: from support sets to one architecture for each task."""

@@ -1,0 +1,92 @@
+"""What every search space promises; a new space joins with one line in SPACES."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metanas.objective import Classification
+from metanas.params import MetaParams, spread
+from metanas.relax.fixed import Fixed
+from metanas.spaces.fewshot import FewShot
+from metanas.spaces.genotype import random_genotype
+from metanas.spaces.initial import initial_weights
+from metanas.spaces.space import SearchSpace
+from tasks.episode import TaskSpec
+from tasks.stream import stream
+
+SPACES: dict[str, SearchSpace] = {
+    "fewshot": FewShot(width=4),
+    "fewshot of two nodes": FewShot(width=2, nodes=2),
+}
+SPEC = TaskSpec(3, 2, 2, (1, 13, 16))
+IMAGES = torch.rand(6, *SPEC.image, generator=stream(0, "images"), dtype=torch.float64)
+
+
+def weights_of(space: SearchSpace) -> dict[str, torch.Tensor]:
+    return {k: w.double() for k, w in initial_weights(space.supernet(SPEC), stream(0, "weights")).items()}
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+class TestSpace:
+    def test_is_a_search_space(self, space: SearchSpace) -> None:
+        assert isinstance(space, SearchSpace)
+
+    @settings(max_examples=5, deadline=None)
+    @given(seed=st.integers(0, 2**31))
+    def test_at_a_one_hot_gate_the_supernet_equals_the_child(self, space: SearchSpace, seed: int) -> None:
+        weights = weights_of(space)
+        genotype = random_genotype(space, stream(seed, "genotype"))
+        gates = {kind: table.double() for kind, table in space.encode(genotype).items()}
+        child = space.child(genotype, SPEC)
+        inherited = {name: weights[name] for name, _ in child.named_parameters()}
+        expected = Classification(child).logits(MetaParams(inherited, {}), IMAGES)
+        for sparse in (False, True):
+            supernet = Classification(space.supernet(SPEC), Fixed(gates, sparse=sparse))
+            torch.testing.assert_close(supernet.logits(MetaParams(weights, {}), IMAGES), expected, rtol=1e-9, atol=1e-12)
+
+    @settings(max_examples=10, deadline=None)
+    @given(seed=st.integers(0, 2**31))
+    def test_child_parameters_are_a_subset_of_the_supernets(self, space: SearchSpace, seed: int) -> None:
+        child = space.child(random_genotype(space, stream(seed, "genotype")), SPEC)
+        supernet = {name: p.shape for name, p in space.supernet(SPEC).named_parameters()}
+        assert {name: p.shape for name, p in child.named_parameters()}.items() <= supernet.items()
+
+    @settings(max_examples=50, deadline=None)
+    @given(seed=st.integers(0, 2**31))
+    def test_decoding_undoes_encoding(self, space: SearchSpace, seed: int) -> None:
+        genotype = random_genotype(space, stream(seed, "genotype"))
+        assert space.decode(space.encode(genotype)) == genotype
+
+    @settings(max_examples=20, deadline=None)
+    @given(seed=st.integers(0, 2**31))
+    def test_hardening_is_encoding_what_was_decoded(self, space: SearchSpace, seed: int) -> None:
+        arch = {
+            kind: torch.randn(3, *table.shape, generator=stream(seed, kind)) for kind, table in space.logits().items()
+        }
+        hard = space.harden(arch)
+        for task in range(3):
+            expected = space.encode(space.decode({kind: table[task] for kind, table in arch.items()}))
+            for kind, table in expected.items():
+                assert torch.equal(hard[kind][task], table)
+
+    def test_children_of_several_tasks_run_as_one_supernet(self, space: SearchSpace) -> None:
+        weights = weights_of(space)
+        genotypes = [random_genotype(space, stream(task, "genotype")) for task in range(4)]
+        encoded = [space.encode(genotype) for genotype in genotypes]
+        gates = {kind: torch.stack([e[kind] for e in encoded]).double() for kind in encoded[0]}
+        together = Classification(space.supernet(SPEC), Fixed(gates))
+        logits = together.logits(spread(MetaParams(weights, {}), 4), IMAGES.expand(4, *IMAGES.shape))
+        for task, genotype in enumerate(genotypes):
+            child = space.child(genotype, SPEC)
+            inherited = {name: weights[name] for name, _ in child.named_parameters()}
+            expected = Classification(child).logits(MetaParams(inherited, {}), IMAGES)
+            torch.testing.assert_close(logits[task], expected, rtol=1e-9, atol=1e-12)
+
+    def test_skeletons_are_shapes_without_weights(self, space: SearchSpace) -> None:
+        assert {p.device.type for p in space.supernet(SPEC).parameters()} == {"meta"}
+
+    def test_cells_name_as_many_operations_as_the_child_computes(self, space: SearchSpace) -> None:
+        genotype = random_genotype(space, stream(0, "genotype"))
+        edges = [edge for cell in space.cells(genotype).values() for edge in cell]
+        assert all(0 <= edge.source < edge.target for edge in edges)

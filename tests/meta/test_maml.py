@@ -1,0 +1,183 @@
+"""Meta-gradients against finite differences, closed forms, `higher` and `learn2learn`, in float64."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metanas.meta.adapt import Inner, adapt
+from metanas.meta.batch import mean_gradient
+from metanas.meta.maml import Maml
+from metanas.objective import Classification, LossFn
+from metanas.params import MetaParams, detach, leaves, like, spread
+from metanas.relax.relaxation import Relaxation
+from metanas.relax.softmax import Softmax
+from metanas.relax.straight_through import StraightThrough
+from tasks.episode import Batch, Episode, chunks
+
+from .conftest import Small
+
+RELAXATIONS: dict[str, Callable[[Small], Relaxation]] = {
+    "softmax": lambda small: Softmax(),
+    "straight_through": lambda small: StraightThrough(small.space.harden),
+}
+
+
+def one_task(episodes: Episode, task: int = 0) -> Episode:
+    return chunks(episodes, 1)[task]
+
+
+def outer_loss(loss: LossFn, start: MetaParams, episode: Episode, inner: Inner) -> float:
+    """What MAML differentiates, as a number."""
+    tasks = len(episode.support.y)
+    end = adapt(loss, detach(spread(start, tasks), requires_grad=True), episode.support, inner)
+    return loss(end, episode.query).sum().item()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_exact_gradient_agrees_with_finite_differences(small: Small, steps: int) -> None:
+    """Along random directions of weights and of logits; softmax gates, so that the loss is smooth."""
+    loss = Classification(small.net, Softmax())
+    inner = Inner(steps, 0.05, 0.5, first_order=False)
+    episode = one_task(small.episodes)
+    gradient = Maml(inner)(loss, small.start, episode).gradient
+    rng = torch.Generator().manual_seed(5)
+    for group in ("weights", "arch"):
+        for _ in range(3):
+            along = [
+                torch.randn(t.shape, generator=rng, dtype=torch.float64) * (i < len(small.start.weights)) ** (group == "weights")
+                * (i >= len(small.start.weights)) ** (group == "arch")
+                for i, t in enumerate(leaves(small.start))
+            ]
+            size = torch.cat([a.flatten() for a in along]).norm()
+            step = 1e-6 / size
+            ends = [
+                outer_loss(
+                    loss,
+                    like(small.start, [t + sign * step * a for t, a in zip(leaves(small.start), along, strict=True)]),
+                    episode,
+                    inner,
+                )
+                for sign in (1, -1)
+            ]
+            expected = (ends[0] - ends[1]) / (2 * step.item())
+            found = sum((g * a).sum().item() for g, a in zip(leaves(gradient), along, strict=True))
+            assert found == pytest.approx(expected, rel=2e-5, abs=1e-8)
+
+
+def test_first_order_gradient_is_the_query_gradient_at_the_adapted_point(small: Small) -> None:
+    """And so it is not the exact one."""
+    loss = Classification(small.net, Softmax())
+    inner = Inner(3, 0.1, 3.0, first_order=True)
+    episode = one_task(small.episodes)
+    found = Maml(inner)(loss, small.start, episode).gradient
+    end = detach(adapt(loss, detach(spread(small.start, 1), requires_grad=True), episode.support, inner))
+    end = detach(end, requires_grad=True)
+    expected = torch.autograd.grad(loss(end, episode.query).sum(), leaves(end))
+    for a, b in zip(leaves(found), expected, strict=True):
+        torch.testing.assert_close(a, b[0], rtol=1e-9, atol=1e-12)
+    exact = Maml(Inner(3, 0.1, 3.0, first_order=False))(loss, small.start, episode).gradient
+    assert not torch.allclose(found.arch["normal"], exact.arch["normal"])
+
+
+def test_first_order_tends_to_exact_as_the_inner_rates_vanish(small: Small) -> None:
+    loss, episode = Classification(small.net, Softmax()), one_task(small.episodes)
+    first, exact = (
+        Maml(Inner(3, 1e-8, 1e-8, first_order=order))(loss, small.start, episode).gradient for order in (True, False)
+    )
+    for a, b in zip(leaves(first), leaves(exact), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+@pytest.mark.parametrize("first_order", [True, False])
+def test_folded_tasks_and_chunks_equal_one_task_after_another(small: Small, relaxation: str, first_order: bool) -> None:
+    loss = Classification(small.net, RELAXATIONS[relaxation](small), 1.0)
+    maml = Maml(Inner(2, 0.1, 5.0, first_order))
+    verdicts = [mean_gradient(maml, loss, small.start, small.episodes, chunk=chunk) for chunk in (0, 1, 2)]
+    assert torch.equal(verdicts[0].query_loss, verdicts[0].query_loss)
+    for other in verdicts[1:]:
+        torch.testing.assert_close(other.query_loss, verdicts[0].query_loss, rtol=1e-9, atol=1e-12)
+        for a, b in zip(leaves(other.gradient), leaves(verdicts[0].gradient), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+
+
+def test_closed_form_on_a_quadratic() -> None:
+    """L_S = (w - s)^2 / 2, L_Q = (w - q)^2 / 2: d L_Q(w_M) / d w = (1 - a)^M (w_M - q), first order without the power."""
+
+    def loss(params: MetaParams, batch: Batch) -> Tensor:
+        return ((params.weights["w"] - batch.x) ** 2).sum(-1) / 2
+
+    start = MetaParams({"w": torch.tensor([2.0], dtype=torch.float64)}, {})
+    episodes = Episode(
+        Batch(torch.tensor([[0.5]], dtype=torch.float64), torch.zeros(1, 1)),
+        Batch(torch.tensor([[-1.0]], dtype=torch.float64), torch.zeros(1, 1)),
+    )
+    end = 0.5 + 1.5 * 0.8**3
+    for first_order, factor in ((True, 1.0), (False, 0.8**3)):
+        verdict = Maml(Inner(3, 0.2, 0.0, first_order))(loss, start, episodes)
+        assert verdict.gradient.weights["w"].item() == pytest.approx(factor * (end + 1))
+        assert verdict.query_loss.item() == pytest.approx((end + 1) ** 2 / 2)
+
+
+class _Supernet(nn.Module):
+    """The supernet with weights and logits as parameters of its own, as `higher` and `learn2learn` want a model."""
+
+    def __init__(self, small: Small) -> None:
+        super().__init__()
+        self.skeleton = [small.net]  # in a list: its parameters are shapes, not ours
+        self.names = [list(small.start.weights), list(small.start.arch)]
+        self.values = nn.ParameterList([t.clone() for t in leaves(small.start)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        params = dict(zip([*self.names[0], *self.names[1]], self.values, strict=True))
+        gates = {k: torch.softmax(params[k], -1) for k in self.names[1]}
+        out = functional_call(self.skeleton[0], {k: params[k] for k in self.names[0]}, (x, gates))
+        assert isinstance(out, Tensor)
+        return out
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_equals_higher(small: Small, first_order: bool) -> None:
+    higher = pytest.importorskip("higher")
+    episode = one_task(small.episodes)
+    support, query = (Batch(b.x[0], b.y[0]) for b in episode)
+    model = _Supernet(small)
+    n = len(small.start.weights)
+    values = list(model.values)
+    optimiser = torch.optim.SGD([{"params": values[:n], "lr": 0.1}, {"params": values[n:], "lr": 2.0}])
+    with higher.innerloop_ctx(
+        model, optimiser, copy_initial_weights=False, track_higher_grads=not first_order
+    ) as (inner_model, inner_optimiser):
+        for _ in range(2):
+            inner_optimiser.step(nn.functional.cross_entropy(inner_model(support.x), support.y))
+        query_loss = nn.functional.cross_entropy(inner_model(query.x), query.y)
+        # first order in higher: the gradient at the adapted point
+        ends = values if not first_order else list(inner_model.parameters())
+        expected = torch.autograd.grad(query_loss, ends)
+    verdict = Maml(Inner(2, 0.1, 2.0, first_order))(Classification(small.net, Softmax()), small.start, episode)
+    assert verdict.query_loss.item() == pytest.approx(query_loss.item(), rel=1e-10)
+    for a, b in zip(leaves(verdict.gradient), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_equals_learn2learn(small: Small, first_order: bool) -> None:
+    """learn2learn has one rate for all parameters."""
+    from tasks._compat import torchvision  # noqa: F401 - learn2learn imports torchvision itself
+
+    learn2learn = pytest.importorskip("learn2learn")
+    episode = one_task(small.episodes, 1)
+    support, query = (Batch(b.x[0], b.y[0]) for b in episode)
+    model = _Supernet(small)
+    learner = learn2learn.algorithms.MAML(model, lr=0.1, first_order=first_order).clone()
+    for _ in range(2):
+        learner.adapt(nn.functional.cross_entropy(learner(support.x), support.y))
+    query_loss = nn.functional.cross_entropy(learner(query.x), query.y)
+    expected = torch.autograd.grad(query_loss, list(model.values))
+    verdict = Maml(Inner(2, 0.1, 0.1, first_order))(Classification(small.net, Softmax()), small.start, episode)
+    assert verdict.query_loss.item() == pytest.approx(query_loss.item(), rel=1e-10)
+    for a, b in zip(leaves(verdict.gradient), expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)

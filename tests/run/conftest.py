@@ -1,0 +1,158 @@
+"""Tiny runs: trained once a session, copied for whoever changes one."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from typer.testing import CliRunner
+
+from metanas.cli import app
+from metanas.config import Experiment, load_experiment
+from metanas.run.demo import write_example
+from metanas.run.directory import RunDirectory
+from metanas.run.evaluate import Result, evaluate
+from metanas.run.meta_train import meta_train
+from metanas.track.jsonl import read_rows
+
+TINY = [
+    "space.width=2",
+    "space.nodes=1",
+    "data.resolution=16",
+    "task.n_query=1",
+    "meta.tasks=2",
+    "meta.iterations=4",
+    "meta.validate_every=2",
+    "meta.validate_episodes=2",
+    "inner.steps=1",
+    "evaluate.episodes=4",
+    "evaluate.n_query=2",
+    "evaluate.timed=1",
+    "adapt.steps=1",
+    "adapt.child_steps=1",
+    "track.every=1",
+    "track.wandb.mode=disabled",
+    "threads=1",
+]
+
+TIMES = ("meta/tasks_per_s",)
+"""Keys of metrics.jsonl that differ between two equal runs."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The glyphs are drawn once in a session, by whichever of its processes comes first."""
+    base = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METANAS_CACHE", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "glyphs"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _denormals() -> Iterator[None]:
+    """A run flushes denormal numbers to zero in the whole process."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., Experiment]:
+    """The smallest experiment there is, with some overrides."""
+    return lambda *overrides: load_experiment(None, [*TINY, *overrides])
+
+
+@pytest.fixture(scope="session")
+def tiny_overrides() -> list[str]:
+    return TINY
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that was trained and evaluated, with an episode as folders."""
+
+    directory: RunDirectory
+    experiment: Experiment
+    result: Result
+    example: Path
+
+    @property
+    def path(self) -> Path:
+        return self.directory.path
+
+
+@pytest.fixture(scope="session")
+def done(tiny: Callable[..., Experiment], tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """A run that no test may change."""
+    directory = RunDirectory(tmp_path_factory.mktemp("runs") / "done")
+    meta_train(tiny(), directory, quiet=True)
+    result = evaluate(directory, tiny(), quiet=True)
+    write_example(tiny(), directory.path / "example")
+    return Done(directory, tiny(), result, directory.path / "example")
+
+
+@pytest.fixture
+def copied(done: Done, tmp_path: Path) -> RunDirectory:
+    """The run `done`, to be changed."""
+    shutil.copytree(done.path, tmp_path / "copied")
+    return RunDirectory(tmp_path / "copied")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a verb printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The only line of a refusal."""
+        assert self.code == 2, (self.code, self.out, self.err)
+        assert self.out == ""
+        (line,) = self.err.splitlines()
+        assert line.startswith("metanas: ")
+        return line
+
+
+@pytest.fixture(scope="session")
+def metanas() -> Callable[..., Said]:
+    """The command line, in this process."""
+
+    def call(*arguments: object) -> Said:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Said(result.exit_code, result.stdout, result.stderr)
+
+    return call
+
+
+def flat(value: object, prefix: str = "") -> dict[str, object]:
+    """Nested dictionaries as one, tensors as their bytes."""
+    if isinstance(value, dict):
+        return {k: v for key, part in value.items() for k, v in flat(part, f"{prefix}/{key}").items()}
+    return {prefix: (value.dtype, value.numpy().tobytes()) if isinstance(value, Tensor) else value}
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[..., dict[str, object]]:
+    """All that two equal runs have in common: every number of their checkpoints and of metrics.jsonl, and the prior."""
+
+    def read(directory: RunDirectory) -> dict[str, object]:
+        names = [name for name in ("last", "best") if directory.checkpoints.has(name)]
+        states = {name: directory.checkpoints.load(name) for name in names}
+        rows = [{k: v for k, v in row.items() if k not in TIMES} for row in read_rows(directory.metrics)]
+        assert any("params/weights" in state for state in states.values())
+        for state in states.values():
+            del state["seconds"]
+            del state["window"]  # empty at the end, and full of seconds before
+        prior = json.loads((directory.path / "genotype.json").read_text())
+        return flat(states) | {"rows": rows, "prior": prior}
+
+    return read

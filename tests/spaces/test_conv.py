@@ -1,0 +1,57 @@
+"""Folding: several tasks in one call are each task by itself."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from metanas.spaces.conv import fold
+from metanas.spaces.ops import OPS, DepthwiseBlock, FactorizedReduce, ReluConvNorm
+
+TASKS, C = 3, 4
+MODULES = {
+    **{f"{name}/{stride}": build(C, stride) for name, build in OPS.items() for stride in (1, 2)},
+    "relu_conv_norm": ReluConvNorm(C, 6),
+    "factorized_reduce": FactorizedReduce(C, 6),
+}
+
+
+def draw(module: nn.Module, tasks: int) -> dict[str, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    return {
+        name: torch.randn(tasks, *p.shape, generator=rng, dtype=torch.float64) for name, p in module.named_parameters()
+    }
+
+
+@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize("name", MODULES)
+def test_folded_tasks_equal_single_tasks(name: str, size: int) -> None:
+    module = MODULES[name]
+    rng = torch.Generator().manual_seed(1)
+    x = torch.randn(TASKS, 5, C, size, size, generator=rng, dtype=torch.float64)
+    weights = draw(module, TASKS)
+    folded = functional_call(module, weights, (fold(x), 2))
+    single = [functional_call(module, {k: w[t] for k, w in weights.items()}, (x[t], 2)) for t in range(TASKS)]
+    torch.testing.assert_close(folded, torch.cat(single, dim=1), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_composed_kernel_equals_two_convolutions(stride: int, dilation: int) -> None:
+    block = DepthwiseBlock(C, 5, stride, dilation)
+    weights = draw(block, 1)
+    x = torch.randn(5, C, 9, 9, dtype=torch.float64, requires_grad=True)
+
+    def run(*, compose: bool) -> list[torch.Tensor]:
+        block.compose = compose
+        leaves = {k: w[0].clone().requires_grad_() for k, w in weights.items()}
+        out = functional_call(block, leaves, (x,))
+        return [out, *torch.autograd.grad(out.pow(3).sum(), [x, *leaves.values()])]
+
+    for a, b in zip(run(compose=True), run(compose=False), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+
+
+def test_odd_channels_of_a_reduction_are_refused() -> None:
+    with pytest.raises(ValueError, match="channels_out must be even, got 5"):
+        FactorizedReduce(4, 5)

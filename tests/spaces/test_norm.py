@@ -1,0 +1,75 @@
+"""The norm: right to the third derivative, and fused only where that is exact."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from metanas.spaces.norm import Norm, standardise
+
+
+def features(*shape: int) -> Tensor:
+    rng = torch.Generator().manual_seed(3)
+    return torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
+
+
+def derivatives(norm: object, x: Tensor) -> list[Tensor]:
+    """Value and first three derivatives of a scalar that bends with the norm's output."""
+    ramp = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view_as(x)
+    out = [norm(x)]  # type: ignore[operator]
+    value = (out[0].sin() * ramp).sum()
+    for _ in range(3):
+        (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+        out.append(gradient)
+        value = (gradient * gradient * ramp).sum()
+    return out
+
+
+def test_equals_its_definition_up_to_the_third_derivative() -> None:
+    x = features(4, 3, 5, 5)
+    fused, plain = derivatives(Norm(3), x), derivatives(lambda x: standardise(x, 1e-5), x)
+    for a, b in zip(fused, plain, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_first_order_gradient_equals_the_differentiable_one() -> None:
+    x = features(4, 3, 5, 5)
+    value = Norm(3)(x).pow(3).sum()
+    (fused,) = torch.autograd.grad(value, x, retain_graph=True)
+    (plain,) = torch.autograd.grad(value, x, create_graph=True)
+    torch.testing.assert_close(fused, plain, rtol=1e-9, atol=1e-12)
+
+
+def test_first_and_second_derivatives_agree_with_finite_differences() -> None:
+    x = features(3, 2, 3, 3)
+    norm = Norm(2)
+    assert torch.autograd.gradcheck(norm, (x,))
+    assert torch.autograd.gradgradcheck(norm, (x,))
+
+
+def test_third_derivative_agrees_with_finite_differences() -> None:
+    x, along = features(3, 2, 3, 3), features(3, 2, 3, 3).detach().cos()
+    norm = Norm(2)
+
+    def second(x: Tensor) -> Tensor:
+        (first,) = torch.autograd.grad(norm(x).pow(3).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad((first * along).sum(), x, create_graph=True)
+        return second
+
+    assert torch.autograd.gradcheck(second, (x,), atol=1e-4)
+
+
+def test_output_has_zero_mean_and_unit_variance_in_each_channel() -> None:
+    out = Norm(3, eps=0.0)(features(6, 3, 4, 4) * 5 + 2)
+    torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(3, dtype=out.dtype), atol=1e-12, rtol=0)
+    torch.testing.assert_close(out.pow(2).mean((0, 2, 3)), torch.ones(3, dtype=out.dtype))
+
+
+def test_inductive_statistics_come_from_the_first_rows_only() -> None:
+    x = features(7, 3, 4, 4).detach()
+    other = x.clone()
+    other[5] += 100
+    norm = Norm(3)
+    torch.testing.assert_close(norm(x, rows=3)[[0, 1, 2, 3, 4, 6]], norm(other, rows=3)[[0, 1, 2, 3, 4, 6]])
+    torch.testing.assert_close(norm(x, rows=7), norm(x))
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(norm(x)[0], norm(other)[0])

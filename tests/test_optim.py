@@ -1,0 +1,72 @@
+"""Adam as a pure function, against torch's."""
+
+import pytest
+import torch
+
+from metanas.errors import ConfigError
+from metanas.optim import Adam
+from metanas.params import MetaParams, leaves, tree_map
+
+
+def start() -> MetaParams:
+    rng = torch.Generator().manual_seed(0)
+    weights = {"a": torch.randn(3, 4, generator=rng), "b": torch.randn(2, generator=rng)}
+    return MetaParams(
+        {k: w.double() for k, w in weights.items()}, {"normal": torch.randn(4, 8, generator=rng).double()}
+    )
+
+
+def test_equals_torch_with_two_groups() -> None:
+    adam = Adam(lr_weights=0.1, lr_arch=0.02, decay_weights=1e-4, decay_arch=1e-3, clip=0.0)
+    params = start()
+    state = adam.init(params)
+    mine = [t.clone().requires_grad_() for t in leaves(params)]
+    theirs = torch.optim.Adam(
+        [
+            {"params": mine[:2], "lr": 0.1, "betas": (0.9, 0.999), "weight_decay": 1e-4},
+            {"params": mine[2:], "lr": 0.02, "betas": (0.5, 0.999), "weight_decay": 1e-3},
+        ]
+    )
+    for _ in range(5):
+        params, state = adam.update(tree_map(torch.sin, params), state, params)
+        for p in mine:
+            p.grad = p.detach().sin()
+        theirs.step()
+    for a, b in zip(leaves(params), mine, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-10, atol=1e-12)
+
+
+def test_clipping_shortens_long_gradients_and_leaves_short_ones() -> None:
+    params = start()
+    long, short = tree_map(lambda t: t * 1e6, params), tree_map(lambda t: t * 1e-6, params)
+    clipped = Adam(lr_weights=0.1, clip=1.0)
+    free = Adam(lr_weights=0.1, clip=0.0)
+    for gradient, same in ((short, True), (long, False)):
+        a = clipped.update(gradient, clipped.init(params), params)[1].first
+        b = free.update(gradient, free.init(params), params)[1].first
+        assert all(torch.equal(x, y) for x, y in zip(leaves(a), leaves(b), strict=True)) is same
+
+
+def test_changes_nothing_that_it_was_given() -> None:
+    params = start()
+    before = [t.clone() for t in leaves(params)]
+    adam = Adam()
+    state = adam.init(params)
+    adam.update(params, state, params)
+    assert state.step == 0
+    assert all(torch.equal(a, b) for a, b in zip(leaves(params), before, strict=True))
+    assert not any(t.any() for t in leaves(state.first))
+
+
+def test_a_rate_of_zero_freezes_its_group_alone() -> None:
+    params = start()
+    moved, _ = (adam := Adam(lr_arch=0.0)).update(params, adam.init(params), params)
+    assert torch.equal(moved.arch["normal"], params.arch["normal"])
+    assert not torch.equal(moved.weights["a"], params.weights["a"])
+
+
+def test_ranges_are_checked_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"outer.lr_weights must be 0 or more, got -1"):
+        Adam(lr_weights=-1)
+    with pytest.raises(ConfigError, match=r"outer.beta2 must be in \[0, 1\), got 1"):
+        Adam(beta2=1)
