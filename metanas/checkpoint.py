@@ -100,7 +100,8 @@ class Checkpoints:
         if actual not in known:
             raise CheckpointError(
                 f"checkpoint {path} is damaged or foreign: "
-                f"expected SHA-256 {' or '.join(k[:12] for k in known) or 'unknown'}, got {actual[:12]}; restore the file or train again"
+                f"expected SHA-256 {' or '.join(k[:12] for k in known) or 'unknown'}, got {actual[:12]}; "
+                "restore the file or train again"
             )
         try:
             state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")

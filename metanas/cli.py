@@ -108,9 +108,10 @@ def adapt(
 def report(run: Run) -> None:
     """Write RUN/report.html from what the run directory holds."""
     with plainly():
-        from metanas.evaluate.report import write_report
+        from metanas.run.directory import RunDirectory
+        from metanas.run.report import report as write
 
-        typer.echo(f"report: {write_report(run)}")
+        typer.echo(f"report: {write(RunDirectory(run))}")
 
 
 @app.command("config")

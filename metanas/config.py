@@ -6,7 +6,7 @@ of one line that names the key.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -16,13 +16,17 @@ from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.optim import Adam
 
+SourceName = Literal["glyphs", "omniglot", "folder"]
+
 
 @dataclass(frozen=True)
 class Data:
     """Where images come from."""
 
-    source: Literal["glyphs", "omniglot", "folder"] = "glyphs"
+    source: SourceName = "glyphs"
     """`glyphs` is built in; the others are read from `root`."""
+    mix: list[str] = field(default_factory=list)
+    """Further sources whose training classes take part in meta-training, e.g. [omniglot]."""
     root: str | None = None
     """Data directory; without it the environment variable METANAS_DATA."""
     resolution: int = 28
@@ -34,6 +38,10 @@ class Data:
 
     def __post_init__(self) -> None:
         _between("data.resolution", self.resolution, 8, 512)
+        for name in self.mix:
+            if name not in get_args(SourceName) or name == self.source:
+                others = [known for known in get_args(SourceName) if known != self.source]
+                raise ConfigError(f"data.mix names further sources, some of {', '.join(others)}, got {name!r}")
         if self.channels not in (1, 3):
             raise ConfigError(f"data.channels must be 1 or 3, got {self.channels}")
         if self.channels == 3 and self.source != "folder":
@@ -63,9 +71,9 @@ class Space:
 
     kind: Literal["fewshot"] = "fewshot"
     width: int = 8
-    """Channels of a node in the normal cell."""
-    nodes: int = 4
-    """Intermediate nodes of a cell."""
+    """Channels of a node in the normal cell; T-NAS has 16."""
+    nodes: int = 3
+    """Intermediate nodes of a cell; T-NAS has 4."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ class Relax:
     """How logits become gates, and how the temperature falls in meta-training."""
 
     kind: Literal["straight_through", "softmax", "gumbel_softmax"] = "straight_through"
-    temperature_start: float = 1.0
+    temperature_start: float = 0.0
     """At the first outer iteration."""
     temperature_end: float = 0.0
     """At the end of the ramp and in evaluation."""
@@ -100,8 +108,8 @@ class Meta:
     """Outer steps."""
     tasks: int = 8
     """Episodes in a meta-batch."""
-    chunk: int = 0
-    """Tasks executed at once; 0 means all of them. Fewer need less memory."""
+    chunk: int = 4
+    """Tasks executed in one call, on one thread; 0 means all of them. Fewer need less memory."""
     cosine: float = 0.05
     """The outer step sizes fall along a cosine to this share of their values; 1 keeps them."""
     validate_every: int = 200
@@ -125,7 +133,7 @@ class Meta:
 class Adapt:
     """How a new task is adapted to after meta-training."""
 
-    steps: int = 10
+    steps: int = 5
     """Support steps on the supernet, weights and logits together; then the cell is decoded."""
     child_steps: int = 5
     """Further support steps on the weights of the decoded child; they count in the reported seconds."""
@@ -153,7 +161,7 @@ class Evaluate:
     n_query: int = 15
     """Query images a class."""
     chunk: int = 8
-    """Episodes scored at once."""
+    """Episodes scored in one call, on one thread."""
     timed: int = 30
     """Episodes that are also adapted one at a time, for the seconds a task."""
     checkpoint: Literal["best", "last"] = "best"
@@ -195,7 +203,7 @@ class Experiment:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     threads: int = 0
-    """CPU threads of one operation; 0 means one for each core. Other numbers give other last bits."""
+    """CPU threads, each working on its own chunk of tasks; 0 means one for each core. Does not change any result."""
     data: Data = field(default_factory=Data)
     task: Task = field(default_factory=Task)
     space: Space = field(default_factory=Space)
@@ -265,13 +273,19 @@ def _check_layer(schema: DictConfig, layer: DictConfig, prefix: str = "") -> Non
             raise ConfigError(f"{name} holds an interpolation ${{...}}; write the value itself")
         if key not in schema:
             continue  # the merge names the nearest key
-        group, given = schema[key], layer[key]
-        if isinstance(group, DictConfig):
-            if not isinstance(given, DictConfig):
-                raise ConfigError(f"{name} must be a group of keys and values, got {given}")
-            _check_layer(group, given, f"{name}.")
-        elif isinstance(given, DictConfig | ListConfig):
-            raise ConfigError(f"{name} must be a single value, got {given}")
+        expected, given = schema[key], layer[key]
+        if _shape(expected) != _shape(given):
+            raise ConfigError(f"{name} must be {_shape(expected)}, got {given}")
+        if isinstance(given, ListConfig) and any(OmegaConf.is_interpolation(given, i) for i in range(len(given))):
+            raise ConfigError(f"{name} holds an interpolation ${{...}}; write the value itself")
+        if isinstance(given, DictConfig):
+            _check_layer(expected, given, f"{name}.")
+
+
+def _shape(value: object) -> str:
+    if isinstance(value, DictConfig):
+        return "a group of keys and values"
+    return "a list [a, b]" if isinstance(value, ListConfig) else "a single value"
 
 
 def _one_line(error: Exception, path: Path | None, overrides: list[str]) -> str:

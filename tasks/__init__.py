@@ -9,6 +9,7 @@ from tasks.episode import TaskSpec as TaskSpec
 from tasks.episode import check_episode as check_episode
 from tasks.episode import stack as stack
 from tasks.errors import DataError as DataError
+from tasks.mixture import Mixture as Mixture
 from tasks.sampler import EpisodeSampler as EpisodeSampler
 from tasks.split import ClassSplit as ClassSplit
 from tasks.stream import stream as stream

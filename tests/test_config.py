@@ -36,6 +36,9 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("inner[0]=3", "inner.0"),
     ("meta.tasks=[1]", r"meta.tasks must be a single value, got \[1\]"),
     ("meta.tasks={a: 1}", "meta.tasks must be a single value"),
+    ("data.mix=omniglot", r"data.mix must be a list \[a, b\], got omniglot"),
+    ('data.mix=["${oc.env:HOME}"]', "data.mix holds an interpolation"),
+    ("data.mix=[faces]", "data.mix names further sources, some of omniglot, folder, got 'faces'"),
     ("track.wandb=null", "track.wandb must be a group"),
     ("data.root=${oc.env:HOME}", "data.root holds an interpolation"),
     ("name=${seed}", "name holds an interpolation"),
@@ -155,9 +158,10 @@ def test_a_number_out_of_range_is_refused_by_name(override: str) -> None:
 
 
 def test_softmax_refuses_the_temperature_that_straight_through_takes() -> None:
-    assert load_experiment(None, ["relax.temperature_end=0"]).relax.temperature_end == 0
+    overrides = ["relax.temperature_start=1", "relax.temperature_end=0"]
+    assert load_experiment(None, overrides).relax.temperature_end == 0
     with pytest.raises(ConfigError, match="relax.temperature_end must be in 0.01"):
-        load_experiment(None, ["relax.kind=softmax", "relax.temperature_end=0"])
+        load_experiment(None, ["relax.kind=softmax", *overrides])
 
 
 def test_overrides_win_over_the_file_and_the_file_over_the_defaults() -> None:

@@ -17,8 +17,8 @@ def interval(values: Sequence[float]) -> Interval:
 
     The interval of a single value is infinite. Raises `ValueError` for no value at all.
 
-    >>> interval([0.2, 0.4, 0.6])
-    Interval(mean=0.4, ci95=0.22632130552233354)
+    >>> interval([0.25, 0.5, 0.75])
+    Interval(mean=0.5, ci95=0.2829016319029166)
     """
     if not values:
         raise ValueError("an interval needs at least one value, got none")

@@ -21,8 +21,8 @@ class Inner:
 
     steps: int = 5
     """Gradient steps on the support set, 0 or more."""
-    lr_weights: float = 0.1
-    """Step size of the weights; T-NAS uses 0.1."""
+    lr_weights: float = 0.5
+    """Step size of the weights; T-NAS uses 0.1, which is slower to learn from few tasks."""
     lr_arch: float = 1.0
     """Step size of the logits; T-NAS uses 30 with softmax gates, 0 freezes the architecture."""
     first_order: bool = True

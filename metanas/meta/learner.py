@@ -1,6 +1,7 @@
 """The outer loop's state and step: gradient descent on the start that all tasks share."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -29,8 +30,17 @@ class MetaLearner(Protocol):
         """The state before the first step."""
         ...
 
-    def step(self, state: DescentState, loss: LossFn, episodes: Episode, scale: float) -> tuple[DescentState, Metrics]:
-        """One outer step on stacked episodes; `scale` multiplies the step sizes. Raises `NonFiniteError`."""
+    def step(
+        self, state: DescentState, losses: Sequence[LossFn], episodes: Episode, scale: float
+    ) -> tuple[DescentState, Metrics]:
+        """One outer step on stacked episodes; raises `NonFiniteError`.
+
+        Args:
+            state: before the step.
+            losses: equal losses, one for each thread.
+            episodes: the meta-batch, stacked on a leading `tasks` axis.
+            scale: multiplies the step sizes.
+        """
         ...
 
 
@@ -41,15 +51,17 @@ class Descent:
     gradient: MetaGradient
     optimiser: Adam
     chunk: int = 0
-    """Tasks executed at once; 0 means the whole meta-batch."""
+    """Tasks executed in one call; 0 means the whole meta-batch."""
 
     def init(self, start: MetaParams) -> DescentState:
         """See `MetaLearner`."""
         return DescentState(start, self.optimiser.init(start))
 
-    def step(self, state: DescentState, loss: LossFn, episodes: Episode, scale: float) -> tuple[DescentState, Metrics]:
+    def step(
+        self, state: DescentState, losses: Sequence[LossFn], episodes: Episode, scale: float
+    ) -> tuple[DescentState, Metrics]:
         """See `MetaLearner`."""
-        verdict = mean_gradient(self.gradient, loss, state.params, episodes, chunk=self.chunk)
+        verdict = mean_gradient(self.gradient, losses, state.params, episodes, chunk=self.chunk)
         losses = verdict.query_loss.tolist()
         norm = tree_norm(verdict.gradient).item()
         if not (math.isfinite(norm) and all(map(math.isfinite, losses))):

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
 
 import numpy
 import torch
 
-from metanas.config import Data, Experiment
+from metanas.config import Data, Experiment, SourceName
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.learner import Descent, MetaLearner
@@ -20,7 +22,8 @@ from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
-from tasks.episode import TaskSpec
+from tasks.episode import Episodes, TaskSpec
+from tasks.mixture import Mixture
 from tasks.sampler import EpisodeSampler
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
@@ -43,11 +46,12 @@ RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
 
 
 def device(experiment: Experiment) -> torch.device:
-    """The device asked for; sets the number of CPU threads, and flushes denormal numbers to zero.
+    """The device asked for; sets one CPU thread an operation, and flushes denormal numbers to zero.
 
+    Cores work on tasks of their own: faster for small networks, and the bits do not depend on the number of cores.
     Saturated gates times activations make denormals, which slow a CPU down twenty times.
     """
-    torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
+    torch.set_num_threads(1)
     for kind in (numpy.float32, numpy.float64):
         numpy.finfo(kind)  # measured once and kept; it would warn where denormals are gone
     torch.set_flush_denormal(True)
@@ -55,6 +59,11 @@ def device(experiment: Experiment) -> torch.device:
     if experiment.device == "cuda" and not has_gpu:
         raise ConfigError("device=cuda was asked for, but torch sees no GPU; use device=cpu or device=auto")
     return torch.device("cuda" if has_gpu and experiment.device != "cpu" else "cpu")
+
+
+def threads(experiment: Experiment) -> int:
+    """How many CPU threads work at once; one for a GPU, which is fed by a single thread."""
+    return 1 if experiment.device != "cpu" else experiment.threads or os.cpu_count() or 1
 
 
 def dataset(data: Data) -> Dataset:
@@ -75,6 +84,14 @@ def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: to
     n_query = None if split == "train" else experiment.evaluate.n_query
     bank = found[split].to(where)  # its name holds the split, so no two splits draw alike
     return EpisodeSampler(bank, spec(experiment, n_query=n_query), experiment.seed)
+
+
+def training(experiment: Experiment, where: torch.device) -> Episodes:
+    """The episodes of meta-training: those of the data set, mixed with those of `data.mix`."""
+    data = experiment.data
+    parts = [data, *(replace(data, source=cast(SourceName, name), mix=[]) for name in data.mix)]
+    members = [episodes(experiment, dataset(part), "train", where) for part in parts]
+    return members[0] if len(members) == 1 else Mixture(members, experiment.seed)
 
 
 def space(experiment: Experiment) -> SearchSpace:

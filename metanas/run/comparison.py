@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -35,12 +36,12 @@ Summary = dict[str, object]
 
 @dataclass
 class Score:
-    """How one method did on the episodes so far."""
+    """How one method did on some episodes."""
 
-    title: str
     transductive: list[float] = field(default_factory=list)
     inductive: list[float] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
+    genotypes: list[Genotype] = field(default_factory=list)
+    """The child of each task; empty where the method has none."""
     seconds: list[float] = field(default_factory=list)
 
     def add(self, objective: Classification, params: MetaParams, episodes: Episode) -> None:
@@ -48,18 +49,30 @@ class Score:
         self.transductive += accuracies(objective, params, episodes, transductive=True)
         self.inductive += accuracies(objective, params, episodes, transductive=False)
 
-    def summary(self) -> Summary:
-        """The entry of result.json; null where a figure has no meaning for the method."""
+    def extend(self, other: "Score") -> None:
+        """Appends what another score found on later episodes."""
+        self.transductive += other.transductive
+        self.inductive += other.inductive
+        self.genotypes += other.genotypes
+        self.seconds += other.seconds
+
+    def summary(self, title: str, costs: Sequence[Cost]) -> Summary:
+        """The entry of result.json; null where a figure has no meaning for the method.
+
+        Args:
+            title: for people.
+            costs: of the networks that were scored; their means are reported.
+        """
         accuracy = interval(self.transductive)
         inductive = interval(self.inductive) if self.inductive else None
         return {
-            "title": self.title,
+            "title": title,
             "accuracy": accuracy.mean,
             "ci95": accuracy.ci95,
             "accuracy_inductive": inductive.mean if inductive else None,
             "ci95_inductive": inductive.ci95 if inductive else None,
-            "params": round(statistics.fmean(c.params for c in self.costs)) if self.costs else None,
-            "macs": round(statistics.fmean(c.macs for c in self.costs)) if self.costs else None,
+            "params": round(statistics.fmean(c.params for c in costs)) if costs else None,
+            "macs": round(statistics.fmean(c.macs for c in costs)) if costs else None,
             "seconds_median": statistics.median(self.seconds) if self.seconds else None,
         }
 
@@ -69,19 +82,14 @@ class Comparison:
 
     def __init__(self, bench: Workbench, start: MetaParams) -> None:
         self.bench, self.start = bench, start
-        self.scores = {name: Score(title) for name, title in TITLES.items()}
-        self.genotypes: list[Genotype] = []
-        self._costs: dict[Genotype, Cost] = {}
-        self._supernet_cost = cost(bench.net, bench.spec)
+        self.scores = {name: Score() for name in TITLES}
 
     def add(self, episodes: Episode, first: int) -> None:
         """Scores every method on stacked episodes, the first of which has number `first`."""
         bench, adapt = self.bench, self.bench.experiment.adapt
         problem = bench.problem(self.start, episodes.support)
         found = bench.strategy(problem, stream(bench.experiment.seed, "search", first))
-        self.genotypes += found.genotypes
         self.scores["supernet"].add(bench.strategy.objective(problem), found.params, episodes)
-        self.scores["supernet"].costs += [self._supernet_cost] * problem.tasks
         self._score("child", problem, found, episodes)
         self._score("child_tuned", problem, self._tuned(problem, found, adapt.child_steps), episodes)
         controls: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
@@ -90,6 +98,20 @@ class Comparison:
             choice = strategy(problem, stream(bench.experiment.seed, name, first))
             self._score(name, problem, self._tuned(problem, choice, adapt.steps + adapt.child_steps), episodes)
         self.scores["nearest_neighbour"].transductive += nearest_neighbour(episodes)
+
+    def extend(self, other: "Comparison") -> None:
+        """Appends what another comparison found on later episodes."""
+        for name, score in other.scores.items():
+            self.scores[name].extend(score)
+
+    def summary(self) -> dict[str, Summary]:
+        """All methods' entries of result.json."""
+        bench = self.bench
+        distinct = {genotype for score in self.scores.values() for genotype in score.genotypes}
+        costs = {genotype: cost(bench.space.child(genotype, bench.spec), bench.spec) for genotype in distinct}
+        found = {name: [costs[genotype] for genotype in score.genotypes] for name, score in self.scores.items()}
+        found["supernet"] = [cost(bench.net, bench.spec)]
+        return {name: score.summary(TITLES[name], found[name]) for name, score in self.scores.items()}
 
     def clock(self, episode: Episode) -> None:
         """Times the adaptation to one episode, as `adapt` does it: search, decode, inherit, further steps."""
@@ -112,12 +134,7 @@ class Comparison:
 
     def _score(self, name: str, problem: Problem, choice: Choice, episodes: Episode) -> None:
         self.scores[name].add(as_decoded(problem, choice), choice.params, episodes)
-        self.scores[name].costs += [self._cost(genotype) for genotype in choice.genotypes]
-
-    def _cost(self, genotype: Genotype) -> Cost:
-        if genotype not in self._costs:
-            self._costs[genotype] = cost(self.bench.space.child(genotype, self.bench.spec), self.bench.spec)
-        return self._costs[genotype]
+        self.scores[name].genotypes += choice.genotypes
 
 
 class Stopwatch:

@@ -80,7 +80,6 @@ class RunDirectory:
                 "torch": str(torch.__version__),
                 "platform": platform.platform(),
                 "cores": os.cpu_count(),
-                "threads": torch.get_num_threads(),
                 "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
                 "commit": _commit(),
                 "argv": sys.argv,

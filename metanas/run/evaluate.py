@@ -4,10 +4,9 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-import torch
-
 from metanas.config import Experiment
 from metanas.evaluate.report import write_report
+from metanas.parallel import share_out
 from metanas.run import build
 from metanas.run.comparison import Comparison
 from metanas.run.directory import RunDirectory
@@ -43,21 +42,32 @@ def evaluate(
     bench = restored.bench
     data = build.dataset(experiment.data)
     episodes = build.episodes(experiment, data, split, bench.device)
-    comparison = Comparison(bench, restored.state.learner.params)
+    start = restored.state.learner.params
+    comparison = Comparison(bench, start)
     settings = experiment.evaluate
     with directory.locked(), Interrupt() as interrupt:
         with Progress("episode", settings.episodes, 50, quiet) as progress:
-            for first in range(0, settings.episodes, settings.chunk):
+            benches = bench.copies()
+
+            def part(mine: Workbench, first: int) -> Comparison:
+                found = Comparison(mine, start)
                 last = min(first + settings.chunk, settings.episodes)
-                comparison.add(stack([episodes[i] for i in range(first, last)]), first)
-                progress.update(last, acc=statistics.fmean(comparison.scores["child_tuned"].transductive))
+                found.add(stack([episodes[i] for i in range(first, last)]), first)
+                return found
+
+            firsts = list(range(0, settings.episodes, settings.chunk))
+            for few in range(0, len(firsts), len(benches)):
+                for found in share_out(part, benches, firsts[few : few + len(benches)]):
+                    comparison.extend(found)
+                scores = comparison.scores["child_tuned"].transductive
+                progress.update(len(scores), acc=statistics.fmean(scores))
                 interrupt.check()
         for i in range(min(settings.timed, settings.episodes)):
             comparison.clock(stack([episodes[i]]))
             interrupt.check()
         result = summarise(comparison, restored, data, split)
         directory.write_json("result.json", result)
-        _draw_cells(bench, comparison.genotypes, directory)
+        _draw_cells(bench, comparison.scores["child"].genotypes, directory)
         _track(directory, experiment, result)
         write_report(directory.path)
     return result
@@ -66,15 +76,16 @@ def evaluate(
 def summarise(comparison: Comparison, restored: Restored, data: Dataset, split: SplitName) -> Result:
     """The content of result.json."""
     experiment, state = restored.bench.experiment, restored.state
-    baselines = {name: score.summary() for name, score in comparison.scores.items()}
+    baselines = comparison.summary()
+    genotypes = comparison.scores["child"].genotypes
     headline = baselines[DEPLOYED[experiment.adapt.deploy]]
-    counts = Counter(comparison.genotypes).most_common()
+    counts = Counter(genotypes).most_common()
     supernet, child = (statistics.fmean(comparison.scores[name].transductive) for name in ("supernet", "child"))
     return {
         **{key: headline[key] for key in ("accuracy", "ci95", "accuracy_inductive", "ci95_inductive")},
         "mode": "transductive",
         "deployed": experiment.adapt.deploy,
-        "episodes": len(comparison.genotypes),
+        "episodes": len(genotypes),
         "n_way": experiment.task.n_way,
         "k_shot": experiment.task.k_shot,
         "n_query": experiment.evaluate.n_query,
@@ -90,7 +101,7 @@ def summarise(comparison: Comparison, restored: Restored, data: Dataset, split: 
         "checkpoint": restored.checkpoint,
         "seed": experiment.seed,
         "device": str(restored.bench.device),
-        "threads": torch.get_num_threads(),
+        "threads": build.threads(experiment),
         "meta_iterations": state.iteration,
         "meta_seconds": state.seconds,
         "baselines": baselines,

@@ -14,6 +14,7 @@ from metanas.evaluate.accuracy import accuracies
 from metanas.evaluate.interval import Interval, interval
 from metanas.meta.learner import MetaLearner
 from metanas.objective import Classification
+from metanas.parallel import share_out
 from metanas.params import MetaParams, Metrics, tree_map
 from metanas.relax.relaxation import gumbel
 from metanas.run import build
@@ -26,7 +27,7 @@ from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
 from metanas.track.console import Progress
-from tasks.episode import Episodes, chunks, stack
+from tasks.episode import Episode, Episodes, chunks, stack
 from tasks.stream import stream
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,14 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     _check_directory(experiment, directory, resume=resume)
     bench = Workbench.of(experiment)
     data = build.dataset(experiment.data)
-    train = build.episodes(experiment, data, "train", bench.device)
+    train = build.training(experiment, bench.device)
     validation = build.episodes(experiment, data, "validation", bench.device)
     learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else _begin(bench, learner)
     if not resume:
         directory.create(experiment)
     with directory.locked():
-        directory.write_environment({"resumed_at": state.iteration} if resume else {})
+        directory.write_environment({"threads": build.threads(experiment), "resumed_at": state.iteration or None})
         _Loop(bench, learner, train, validation, directory).run(state, quiet=quiet, resume=resume)
 
 
@@ -68,6 +69,7 @@ class _Loop:
         directory: RunDirectory,
     ) -> None:
         self.bench, self.learner = bench, learner
+        self.benches = bench.copies()
         self.train, self.validation = train, validation
         self.directory = directory
 
@@ -122,10 +124,10 @@ class _Loop:
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = gumbel(state.learner.params.arch, stream(bench.experiment.seed, "noise", i))
         temperature = bench.experiment.relax.temperature(progress)
-        loss = Classification(bench.net, bench.relaxation, temperature, noise)
+        losses = [Classification(mine.net, bench.relaxation, temperature, noise) for mine in self.benches]
         scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * progress)) / 2
         try:
-            learner, metrics = self.learner.step(state.learner, loss, episodes, scale)
+            learner, metrics = self.learner.step(state.learner, losses, episodes, scale)
         except NonFiniteError as error:
             raise NonFiniteError(f"outer iteration {i}: {error}") from error
         metrics = metrics | {"meta/temperature": temperature, "seconds": time.perf_counter() - began}
@@ -134,12 +136,14 @@ class _Loop:
     def validate(self, state: Progressed) -> tuple[Progressed, Interval]:
         """Accuracy of the deployed network on validation classes; the best state is kept for evaluation."""
         bench, meta = self.bench, self.bench.experiment.meta
-        values: list[float] = []
         episodes = stack([self.validation[i] for i in range(meta.validate_episodes)])
-        for part in chunks(episodes, bench.experiment.evaluate.chunk):
-            objective, params = bench.deploy(bench.problem(state.learner.params, part.support))
-            values += accuracies(objective, params, part, transductive=True)
-        score = interval(values)
+
+        def scores(mine: Workbench, part: Episode) -> list[float]:
+            objective, params = mine.deploy(mine.problem(state.learner.params, part.support))
+            return accuracies(objective, params, part, transductive=True)
+
+        parts = share_out(scores, self.benches, chunks(episodes, bench.experiment.evaluate.chunk))
+        score = interval([value for part in parts for value in part])
         if score.mean > state.best:
             state = state._replace(best=score.mean)
             self.save("best", state)
@@ -184,9 +188,10 @@ def _load(bench: Workbench, learner: MetaLearner, directory: RunDirectory) -> Pr
         log.warning("%s was stopped before its first checkpoint: starting again at iteration 0", directory.path)
         return _begin(bench, learner)
     plain = directory.checkpoints.load("last")
-    for key, here in (("threads", torch.get_num_threads()), ("torch", str(torch.__version__))):
-        if plain.get(key) != here:
-            log.warning("%s was %s and is now %s: the continued run will not be bit-exact", key, plain.get(key), here)
+    if plain.get("torch") != str(torch.__version__):
+        log.warning(
+            "torch was %s and is now %s: the continued run is not bit-exact", plain.get("torch"), torch.__version__
+        )
     return load(bench, plain)
 
 

@@ -36,7 +36,6 @@ def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
         "best": state.best,
         "window": list(state.window),
         "step": learner.optimiser.step,
-        "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         **{f"{name}/{part}": getattr(tree, part) for name, tree in trees.items() for part in MetaParams._fields},
     }

@@ -1,6 +1,7 @@
 """What meta-training, evaluation and adaptation all start from: the objects of an experiment, built once."""
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -45,6 +46,11 @@ class Workbench:
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
         )
+
+    def copies(self) -> "list[Workbench]":
+        """This workbench once for each thread, each with a skeleton of its own."""
+        others = range(build.threads(self.experiment) - 1)
+        return [self, *(replace(self, net=copy.deepcopy(self.net)) for _ in others)]
 
     def problem(self, start: MetaParams, support: Batch) -> Problem:
         """Tasks to solve from `start`, with support sets stacked `[tasks, n, ...]`."""

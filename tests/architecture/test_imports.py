@@ -15,7 +15,7 @@ class Layer(NamedTuple):
     """Packages from outside, as they are imported; the standard library goes without saying."""
 
 
-BOTTOM = "metanas.errors metanas.params metanas.random"
+BOTTOM = "metanas.errors metanas.params metanas.parallel"
 
 # From the bottom up. A name stands for the module and for everything below it.
 LAYERS = {
@@ -23,7 +23,7 @@ LAYERS = {
     "metanas": Layer("", ""),  # the package's own __init__, which `metanas --help` pays for
     "metanas.errors": Layer("tasks.errors", ""),
     "metanas.params": Layer("metanas.errors", "torch"),
-    "metanas.random": Layer("tasks.stream", "torch"),
+    "metanas.parallel": Layer("", ""),
     "metanas.track": Layer("metanas.errors", "wandb rich"),
     "metanas.checkpoint": Layer(BOTTOM, "torch safetensors"),
     "metanas.relax": Layer(BOTTOM, "torch"),

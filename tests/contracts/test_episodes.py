@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, TaskSpec, check_episode, stream
+from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, Mixture, TaskSpec, check_episode, stream
 from tasks.augment import rotations
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import characters, draw_classes
@@ -53,6 +53,7 @@ SOURCES: dict[str, Make] = {
     "rotations": of_rotations,
     "glyphs": of_glyphs,
     "folder": of_folder,
+    "mixture": lambda seed, tmp_path: Mixture([of_noise(seed, tmp_path), of_glyphs(seed, tmp_path)], seed),
 }
 
 

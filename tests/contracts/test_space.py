@@ -24,7 +24,9 @@ IMAGES = torch.rand(6, *SPEC.image, generator=stream(0, "images"), dtype=torch.f
 
 
 def weights_of(space: SearchSpace) -> dict[str, torch.Tensor]:
-    return {k: w.double() for k, w in initial_weights(space.supernet(SPEC), stream(0, "weights")).items()}
+    weights = {k: w.double() for k, w in initial_weights(space.supernet(SPEC), stream(0, "weights")).items()}
+    head = torch.randn(weights["head.weight"].shape, generator=stream(0, "head"), dtype=torch.float64)
+    return weights | {"head.weight": head}  # a classifier of zeros would make all logits equal
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -43,7 +45,9 @@ class TestSpace:
         expected = Classification(child).logits(MetaParams(inherited, {}), IMAGES)
         for sparse in (False, True):
             supernet = Classification(space.supernet(SPEC), Fixed(gates, sparse=sparse))
-            torch.testing.assert_close(supernet.logits(MetaParams(weights, {}), IMAGES), expected, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(
+                supernet.logits(MetaParams(weights, {}), IMAGES), expected, rtol=1e-9, atol=1e-12
+            )
 
     @settings(max_examples=10, deadline=None)
     @given(seed=st.integers(0, 2**31))

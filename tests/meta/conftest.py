@@ -29,9 +29,9 @@ def small() -> Small:
     space, spec = FewShot(width=4, nodes=2), TaskSpec(3, 1, 2, (1, 16, 16))
     net = space.supernet(spec)
     weights = {k: w.double() for k, w in initial_weights(net, stream(0, "weights")).items()}
-    arch = {
-        k: torch.randn(a.shape, generator=stream(0, k), dtype=torch.float64) / 2 for k, a in space.logits().items()
-    }
+    # A classifier of zeros would hide the rest of the network from the first gradient.
+    weights["head.weight"] = torch.randn(3, weights["head.weight"].shape[1], generator=stream(0, "head")).double() / 4
+    arch = {k: torch.randn(a.shape, generator=stream(0, k), dtype=torch.float64) / 2 for k, a in space.logits().items()}
 
     def batch(name: str, per_class: int) -> Batch:
         y = torch.arange(3).repeat_interleave(per_class)

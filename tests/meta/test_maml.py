@@ -47,7 +47,8 @@ def test_exact_gradient_agrees_with_finite_differences(small: Small, steps: int)
     for group in ("weights", "arch"):
         for _ in range(3):
             along = [
-                torch.randn(t.shape, generator=rng, dtype=torch.float64) * (i < len(small.start.weights)) ** (group == "weights")
+                torch.randn(t.shape, generator=rng, dtype=torch.float64)
+                * (i < len(small.start.weights)) ** (group == "weights")
                 * (i >= len(small.start.weights)) ** (group == "arch")
                 for i, t in enumerate(leaves(small.start))
             ]
@@ -96,7 +97,7 @@ def test_first_order_tends_to_exact_as_the_inner_rates_vanish(small: Small) -> N
 def test_folded_tasks_and_chunks_equal_one_task_after_another(small: Small, relaxation: str, first_order: bool) -> None:
     loss = Classification(small.net, RELAXATIONS[relaxation](small), 1.0)
     maml = Maml(Inner(2, 0.1, 5.0, first_order))
-    verdicts = [mean_gradient(maml, loss, small.start, small.episodes, chunk=chunk) for chunk in (0, 1, 2)]
+    verdicts = [mean_gradient(maml, [loss], small.start, small.episodes, chunk=chunk) for chunk in (0, 1, 2)]
     assert torch.equal(verdicts[0].query_loss, verdicts[0].query_loss)
     for other in verdicts[1:]:
         torch.testing.assert_close(other.query_loss, verdicts[0].query_loss, rtol=1e-9, atol=1e-12)
@@ -105,7 +106,7 @@ def test_folded_tasks_and_chunks_equal_one_task_after_another(small: Small, rela
 
 
 def test_closed_form_on_a_quadratic() -> None:
-    """L_S = (w - s)^2 / 2, L_Q = (w - q)^2 / 2: d L_Q(w_M) / d w = (1 - a)^M (w_M - q), first order without the power."""
+    """L_S = (w - s)^2 / 2, L_Q = (w - q)^2 / 2: d L_Q(w_M) / d w = (1 - a)^M (w_M - q); first order: w_M - q."""
 
     def loss(params: MetaParams, batch: Batch) -> Tensor:
         return ((params.weights["w"] - batch.x) ** 2).sum(-1) / 2
@@ -148,9 +149,10 @@ def test_equals_higher(small: Small, first_order: bool) -> None:
     n = len(small.start.weights)
     values = list(model.values)
     optimiser = torch.optim.SGD([{"params": values[:n], "lr": 0.1}, {"params": values[n:], "lr": 2.0}])
-    with higher.innerloop_ctx(
-        model, optimiser, copy_initial_weights=False, track_higher_grads=not first_order
-    ) as (inner_model, inner_optimiser):
+    with higher.innerloop_ctx(model, optimiser, copy_initial_weights=False, track_higher_grads=not first_order) as (
+        inner_model,
+        inner_optimiser,
+    ):
         for _ in range(2):
             inner_optimiser.step(nn.functional.cross_entropy(inner_model(support.x), support.y))
         query_loss = nn.functional.cross_entropy(inner_model(query.x), query.y)

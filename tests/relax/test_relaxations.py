@@ -57,9 +57,7 @@ def test_noise_draws_architectures_in_proportion_to_their_probability() -> None:
     arch["normal"][0, 4] = 2.0
     relaxation = StraightThrough(space.harden)
     n = 2000
-    taken = sum(
-        relaxation(arch, 1.0, gumbel(arch, stream(i, "noise")))["normal"][0, 4].item() for i in range(n)
-    )
+    taken = sum(relaxation(arch, 1.0, gumbel(arch, stream(i, "noise")))["normal"][0, 4].item() for i in range(n))
     p = torch.tensor(2.0).exp() / (torch.tensor(2.0).exp() + 6)
     assert taken / n == pytest.approx(p.item(), abs=4 * (p.item() * (1 - p.item()) / n) ** 0.5)
 

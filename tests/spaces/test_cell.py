@@ -68,7 +68,9 @@ def test_every_weight_and_every_logit_moves_the_output() -> None:
     """Norms make some directions flat, but no entry may be out of the computation."""
     space = FewShot(width=4)
     net = space.supernet(SPEC)
-    weights = {k: w.double().requires_grad_() for k, w in initial_weights(net, stream(0, "weights")).items()}
+    initial = initial_weights(net, stream(0, "weights"))
+    initial["head.weight"] = torch.randn(initial["head.weight"].shape, generator=stream(0, "head"))
+    weights = {k: w.double().requires_grad_() for k, w in initial.items()}
     arch = {k: a.double().requires_grad_() for k, a in space.logits().items()}
     x = torch.rand(5, *SPEC.image, generator=stream(0, "x"), dtype=torch.float64)
     out = Classification(net, Softmax()).logits(MetaParams(weights, arch), x)

@@ -1,0 +1,45 @@
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from metanas.config import Experiment, load_experiment
+from metanas.run.directory import RunDirectory
+from metanas.run.meta_train import meta_train
+from metanas.track.jsonl import read_rows
+
+ROOT = Path(__file__).parents[2] / "configs"
+FILES = sorted(path for path in ROOT.rglob("*") if path.is_file())
+SMALLER = [
+    *["data.source=glyphs", "data.root=null", "data.resolution=16", "data.channels=1", "data.rotations=false"],
+    *["space.width=2", "space.nodes=1", "meta.iterations=1", "meta.tasks=2", "task.n_query=1"],
+    *["meta.validate_every=0", "evaluate.n_query=1", "track.wandb.mode=disabled", "threads=1", "device=cpu"],
+]
+
+
+def test_there_are_configurations_and_nothing_else() -> None:
+    assert len(FILES) > 0
+    assert [path for path in FILES if path.suffix != ".yaml"] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+class TestConfiguration:
+    def test_it_names_every_key(self, path: Path) -> None:
+        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load_experiment(path, []))
+
+    def test_it_says_at_the_top_what_it_is(self, path: Path) -> None:
+        assert path.read_text(encoding="utf-8").startswith("# ")
+
+    def test_it_runs_for_one_step(self, path: Path, tmp_path: Path) -> None:
+        directory = RunDirectory(tmp_path / "run")
+        meta_train(load_experiment(path, SMALLER), directory, quiet=True)
+        (row,) = read_rows(directory.metrics)
+        assert row["meta/iter"] == 1
+
+
+def test_a_configuration_that_lacks_a_key_is_noticed(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text("# short\nname: short\n")
+    path = tmp_path / "short.yaml"
+    assert OmegaConf.to_container(OmegaConf.load(path)) != asdict(load_experiment(path, []))

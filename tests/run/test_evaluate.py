@@ -1,0 +1,237 @@
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from metanas.config import Experiment
+from metanas.errors import CheckpointError
+from metanas.evaluate.accuracy import accuracies
+from metanas.run import build
+from metanas.run.directory import RunDirectory
+from metanas.run.evaluate import Result, evaluate
+from metanas.run.interrupt import Interrupted
+from metanas.run.meta_train import meta_train
+from metanas.run.restore import restore
+from metanas.track.jsonl import read_rows
+from tasks.episode import stack
+
+TITLES = ("supernet", "child", "child_tuned", "prior_child", "random_child", "nearest_neighbour")
+SECONDS = ("adapt_seconds_median", "meta_seconds", "seconds_median")
+
+
+def timeless(result: Result) -> Result:
+    baselines = result["baselines"]
+    assert isinstance(baselines, dict)
+    plain = {name: {k: v for k, v in score.items() if k not in SECONDS} for name, score in baselines.items()}
+    return {k: v for k, v in result.items() if k not in SECONDS} | {"baselines": plain}
+
+
+def test_the_result_has_every_documented_key(done) -> None:
+    assert json.loads((done.path / "result.json").read_text()) == done.result
+    expected = {
+        "mode": "transductive",
+        "deployed": "child",
+        "episodes": 4,
+        "n_way": 5,
+        "k_shot": 1,
+        "n_query": 2,
+        "dataset": "glyphs",
+        "split": "test",
+        "adapt_steps": 1,
+        "child_steps": 1,
+        "checkpoint": "best",
+        "seed": 0,
+        "device": "cpu",
+        "threads": 1,
+        "meta_iterations": done.directory.checkpoints.load("best")["iteration"],
+    }
+    assert {key: done.result[key] for key in expected} == expected
+    numbers = {"accuracy", "ci95", "accuracy_inductive", "ci95_inductive", "decode_gap", *SECONDS[:2]}
+    assert all(isinstance(done.result[key], float) for key in numbers)
+    assert all(isinstance(done.result[key], int) for key in ("params", "macs", "distinct_genotypes"))
+    assert done.result.keys() == expected.keys() | numbers | {"params", "macs", "distinct_genotypes"} | {
+        "baselines",
+        "genotypes",
+    }
+
+
+def test_every_method_is_scored(done) -> None:
+    assert tuple(done.result["baselines"]) == TITLES
+    for name, score in done.result["baselines"].items():
+        assert 0 <= score["accuracy"] <= 1
+        assert score["ci95"] >= 0
+        if name == "nearest_neighbour":
+            assert score["accuracy_inductive"] is None
+        else:
+            assert 0 <= score["accuracy_inductive"] <= 1
+            assert score["params"] > 0
+            assert score["macs"] > 0
+
+
+def test_the_headline_is_the_network_that_is_handed_out(done) -> None:
+    tuned = done.result["baselines"]["child_tuned"]
+    assert [done.result[key] for key in ("accuracy", "ci95", "params", "macs", "adapt_seconds_median")] == [
+        tuned[key] for key in ("accuracy", "ci95", "params", "macs", "seconds_median")
+    ]
+
+
+def test_with_hard_gates_decoding_costs_nothing(done) -> None:
+    supernet, child = (done.result["baselines"][name] for name in ("supernet", "child"))
+    assert done.result["decode_gap"] == 0
+    assert supernet["accuracy"] == child["accuracy"]
+    assert supernet["accuracy_inductive"] == child["accuracy_inductive"]
+    assert child["params"] < supernet["params"]
+    assert child["macs"] < supernet["macs"]
+
+
+def test_the_genotypes_are_counted(done) -> None:
+    counts = [entry["episodes"] for entry in done.result["genotypes"]]
+    assert sum(counts) == 4
+    assert counts == sorted(counts, reverse=True)
+    assert len(counts) == done.result["distinct_genotypes"]
+    assert len(list((done.path / "cells").glob("task-*.svg"))) == len(counts)
+
+
+def test_a_second_evaluation_finds_the_same(copied: RunDirectory, done) -> None:
+    assert timeless(evaluate(copied, done.experiment, quiet=True)) == timeless(done.result)
+
+
+def test_the_number_of_threads_changes_nothing_but_the_time(copied: RunDirectory) -> None:
+    found = [
+        timeless(
+            evaluate(
+                copied, copied.experiment([f"threads={threads}", "evaluate.chunk=1", "evaluate.episodes=2"]), quiet=True
+            )
+        )
+        for threads in (1, 2)
+    ]
+    assert found[0] == found[1] | {"threads": 1}
+
+
+def test_overrides_of_the_evaluation_are_honoured(copied: RunDirectory, metanas, done) -> None:
+    said = metanas(
+        "evaluate",
+        copied.path,
+        "--split=validation",
+        "-q",
+        *["evaluate.episodes=3", "evaluate.n_query=1", "evaluate.checkpoint=last", "evaluate.chunk=2"],
+        *["adapt.deploy=supernet", "adapt.lr_arch=0", "adapt.steps=2"],
+    )
+    assert (said.code, said.err) == (0, "")
+    assert "3 episodes of glyphs (validation classes)" in said.out
+    assert f"report: {copied.path / 'report.html'}" in said.out
+    result = json.loads(copied.result.read_text())
+    expected = {
+        "split": "validation",
+        "episodes": 3,
+        "n_query": 1,
+        "checkpoint": "last",
+        "meta_iterations": 4,
+        "deployed": "supernet",
+        "adapt_steps": 2,
+        "distinct_genotypes": 1,  # nothing moves the logits
+    }
+    assert {key: result[key] for key in expected} == expected
+    assert result["accuracy"] == result["baselines"]["supernet"]["accuracy"]
+    assert result["params"] == result["baselines"]["supernet"]["params"]
+    assert copied.experiment() == done.experiment
+
+
+def test_an_evaluation_is_a_row_of_the_metrics(done) -> None:
+    (row,) = [row for row in read_rows(done.directory.metrics) if "eval/episode" in row]
+    assert row["eval/episode"] == 4
+    assert row["eval/glyphs/accuracy"] == done.result["accuracy"]
+
+
+def test_validation_scores_what_an_evaluation_of_the_same_episodes_scores(
+    copied: RunDirectory, done, tiny: Callable[..., Experiment]
+) -> None:
+    experiment = copied.experiment(["evaluate.episodes=2", "evaluate.checkpoint=last"])
+    result = evaluate(copied, experiment, split="validation", quiet=True)
+    validated = [row["validation/acc"] for row in read_rows(copied.metrics) if "validation/acc" in row]
+    assert result["accuracy"] == validated[-1]
+
+
+def test_the_accuracy_is_the_mean_over_episodes_alone(done) -> None:
+    """Tasks that are folded into one call do not see each other."""
+    experiment = replace(done.experiment, evaluate=replace(done.experiment.evaluate, checkpoint="best"))
+    bench, state, _ = restore(done.directory, experiment)
+    episodes = build.episodes(experiment, build.dataset(experiment.data), "test", bench.device)
+    alone = []
+    for i in range(4):
+        episode = stack([episodes[i]])
+        objective, params = bench.deploy(bench.problem(state.learner.params, episode.support))
+        alone += accuracies(objective, params, episode, transductive=True)
+    assert sum(alone) / 4 == pytest.approx(done.result["accuracy"], abs=0.026)  # rounding may flip one of 40 images
+
+
+class TestRefusals:
+    """Each in one line with exit code 2."""
+
+    @pytest.mark.parametrize("override", ["space.width=4", "task.n_way=3", "meta.tasks=1", "evaluat.episodes=2"])
+    def test_what_cannot_change_any_more(self, override: str, done, metanas) -> None:
+        line = metanas("evaluate", done.path, override).line
+        assert f"'{override}' cannot change after meta-training; expected one of adapt, data" in line
+
+    def test_a_directory_without_a_run(self, metanas, tmp_path: Path) -> None:
+        for path in (tmp_path, tmp_path / "missing"):
+            assert f"{path} is not a run directory: expected config.yaml" in metanas("evaluate", path).line
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_run_without_a_checkpoint(self, metanas, tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+        directory = RunDirectory(tmp_path / "run")
+        directory.create(tiny())
+        line = metanas("evaluate", directory.path).line
+        assert "no checkpoint" in line
+        assert "meta-train the run first" in line
+
+    def test_a_damaged_checkpoint(self, metanas, copied: RunDirectory) -> None:
+        (copied.path / "checkpoint" / "best.pt").write_bytes(b"x")
+        assert "best.pt is damaged" in metanas("evaluate", copied.path).line
+
+    def test_a_damaged_configuration(self, metanas, copied: RunDirectory) -> None:
+        copied.config.write_text("seed: [")
+        assert str(copied.config) in metanas("evaluate", copied.path).line
+
+    def test_a_configuration_of_another_network(self, copied: RunDirectory) -> None:
+        copied.config.write_text(copied.config.read_text().replace("width: 2", "width: 4"))
+        with pytest.raises(CheckpointError, match="of another network than the configuration: expected .* of shape"):
+            evaluate(copied, copied.experiment(), quiet=True)
+
+    def test_too_few_images_for_the_queries(self, metanas, done) -> None:
+        line = metanas("evaluate", done.path, "evaluate.n_query=20").line
+        assert "20 images, 1-shot episodes with 20 query images need 21" in line
+
+    def test_a_split_that_does_not_exist(self, metanas, done) -> None:
+        said = metanas("evaluate", done.path, "--split=tset")
+        assert said.code == 2
+        assert "tset" in said.err
+
+
+def test_without_a_best_checkpoint_the_last_is_used(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    experiment = tiny("meta.iterations=1", "meta.validate_every=0", "evaluate.episodes=2")
+    meta_train(experiment, directory, quiet=True)
+    assert evaluate(directory, experiment, quiet=True)["checkpoint"] == "last"
+
+
+def test_an_interrupted_evaluation_leaves_the_old_result(
+    copied: RunDirectory, done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    from metanas.run.comparison import Comparison
+
+    score = Comparison.add
+
+    def add(self: Comparison, *arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        score(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Comparison, "add", add)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        evaluate(copied, copied.experiment(["evaluate.episodes=3"]), quiet=True)
+    assert json.loads(copied.result.read_text()) == done.result
