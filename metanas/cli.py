@@ -115,12 +115,17 @@ def report(run: Run) -> None:
 
 
 @app.command("config")
-def show_config(overrides: Overrides = None, config: Config = None) -> None:
-    """Print the resolved configuration."""
+def show_config(
+    words: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [KEY=VALUE]...")] = None, config: Config = None
+) -> None:
+    """Print the resolved configuration of a YAML file, or the defaults."""
     with plainly():
         from metanas.config import dump_experiment, load_experiment
 
-        typer.echo(dump_experiment(load_experiment(config, overrides or [])), nl=False)
+        overrides = list(words or [])
+        if overrides and "=" not in overrides[0] and config is None:
+            config = Path(overrides.pop(0))
+        typer.echo(dump_experiment(load_experiment(config, overrides)), nl=False)
 
 
 @app.command()

@@ -72,7 +72,7 @@ class Space:
     kind: Literal["fewshot"] = "fewshot"
     width: int = 8
     """Channels of a node in the normal cell; T-NAS has 16."""
-    nodes: int = 3
+    nodes: int = 2
     """Intermediate nodes of a cell; T-NAS has 4."""
 
 
@@ -104,15 +104,18 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    iterations: int = 1000
+    iterations: int = 400
     """Outer steps."""
-    tasks: int = 8
+    tasks: int = 16
     """Episodes in a meta-batch."""
-    chunk: int = 4
-    """Tasks executed in one call, on one thread; 0 means all of them. Fewer need less memory."""
+    chunk: int = 8
+    """Tasks executed in one call, in one process; 0 means all of them. Fewer need less memory."""
+    arch_std: float = 0.1
+    """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
+    of a meta-batch to agree on most operations, or no operation is trained for long."""
     cosine: float = 0.05
     """The outer step sizes fall along a cosine to this share of their values; 1 keeps them."""
-    validate_every: int = 200
+    validate_every: int = 100
     """Outer steps between two validations on validation classes; 0 never validates."""
     validate_episodes: int = 64
     """Episodes of a validation."""
@@ -123,6 +126,7 @@ class Meta:
         _between("meta.iterations", self.iterations, 1, 10**9)
         _between("meta.tasks", self.tasks, 1, 10**6)
         _between("meta.chunk", self.chunk, 0, 10**6)
+        _between("meta.arch_std", self.arch_std, 0.0, 100.0)
         _between("meta.cosine", self.cosine, 0.0, 1.0)
         _between("meta.validate_every", self.validate_every, 0, 10**9)
         _between("meta.validate_episodes", self.validate_episodes, 2, 10**6)
@@ -161,7 +165,7 @@ class Evaluate:
     n_query: int = 15
     """Query images a class."""
     chunk: int = 8
-    """Episodes scored in one call, on one thread."""
+    """Episodes scored in one call, in one process."""
     timed: int = 30
     """Episodes that are also adapted one at a time, for the seconds a task."""
     checkpoint: Literal["best", "last"] = "best"
@@ -203,7 +207,7 @@ class Experiment:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     threads: int = 0
-    """CPU threads, each working on its own chunk of tasks; 0 means one for each core. Does not change any result."""
+    """CPU processes of one thread, each working on its own tasks; 0 means one for each core. Changes no result."""
     data: Data = field(default_factory=Data)
     task: Task = field(default_factory=Task)
     space: Space = field(default_factory=Space)

@@ -33,7 +33,7 @@ class Adam:
 
     lr_weights: float = 1e-2
     """Step size of the weights; T-NAS uses 1e-3 for ten times as many tasks."""
-    lr_arch: float = 1e-3
+    lr_arch: float = 1e-2
     """Step size of the logits; 0 freezes the architecture prior."""
     beta1_weights: float = 0.9
     beta1_arch: float = 0.5

@@ -76,15 +76,20 @@ def stack(episodes: Sequence[Episode]) -> Episode:
     return Episode(batch([e.support for e in episodes]), batch([e.query for e in episodes]))
 
 
+def spans(first: int, last: int, size: int) -> list[tuple[int, int]]:
+    """`first` to `last - 1` cut into pieces (first, last) of at most `size`; 0 keeps them together.
+
+    >>> spans(0, 10, 4)
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    step = size or last - first
+    return [(i, min(i + step, last)) for i in range(first, last, step)]
+
+
 def chunks(episodes: Episode, size: int) -> list[Episode]:
     """Stacked episodes cut along the `tasks` axis into pieces of at most `size`; 0 keeps them together."""
-    tasks = len(episodes.support.y)
-
-    def piece(first: int) -> Episode:
-        part = slice(first, first + (size or tasks))
-        return Episode(*(Batch(batch.x[part], batch.y[part]) for batch in episodes))
-
-    return [piece(first) for first in range(0, tasks, size or tasks)]
+    parts = [slice(*span) for span in spans(0, len(episodes.support.y), size)]
+    return [Episode(*(Batch(batch.x[part], batch.y[part]) for batch in episodes)) for part in parts]
 
 
 def check_episode(episode: Episode, spec: TaskSpec) -> None:

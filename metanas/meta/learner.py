@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from metanas.errors import NonFiniteError
-from metanas.meta.batch import mean_gradient
-from metanas.meta.gradient import MetaGradient
-from metanas.objective import LossFn
+from metanas.meta.batch import merge
+from metanas.meta.gradient import MetaGradient, Verdict
 from metanas.optim import Adam, AdamState
-from metanas.params import MetaParams, Metrics, tree_norm
-from tasks.episode import Episode
+from metanas.params import MetaParams, Metrics, tree_map, tree_norm
 
 
 class DescentState(NamedTuple):
@@ -26,19 +24,21 @@ class DescentState(NamedTuple):
 class MetaLearner(Protocol):
     """Learns where a new task should begin."""
 
+    @property
+    def gradient(self) -> MetaGradient:
+        """How tasks are asked what they say about the start."""
+        ...
+
     def init(self, start: MetaParams) -> DescentState:
         """The state before the first step."""
         ...
 
-    def step(
-        self, state: DescentState, losses: Sequence[LossFn], episodes: Episode, scale: float
-    ) -> tuple[DescentState, Metrics]:
-        """One outer step on stacked episodes; raises `NonFiniteError`.
+    def step(self, state: DescentState, verdicts: Sequence[Verdict], scale: float) -> tuple[DescentState, Metrics]:
+        """One outer step; raises `NonFiniteError`.
 
         Args:
             state: before the step.
-            losses: equal losses, one for each thread.
-            episodes: the meta-batch, stacked on a leading `tasks` axis.
+            verdicts: of the parts of a meta-batch on `state.params`, by `gradient`.
             scale: multiplies the step sizes.
         """
         ...
@@ -50,26 +50,23 @@ class Descent:
 
     gradient: MetaGradient
     optimiser: Adam
-    chunk: int = 0
-    """Tasks executed in one call; 0 means the whole meta-batch."""
 
     def init(self, start: MetaParams) -> DescentState:
         """See `MetaLearner`."""
         return DescentState(start, self.optimiser.init(start))
 
-    def step(
-        self, state: DescentState, losses: Sequence[LossFn], episodes: Episode, scale: float
-    ) -> tuple[DescentState, Metrics]:
+    def step(self, state: DescentState, verdicts: Sequence[Verdict], scale: float) -> tuple[DescentState, Metrics]:
         """See `MetaLearner`."""
-        verdict = mean_gradient(self.gradient, losses, state.params, episodes, chunk=self.chunk)
-        losses = verdict.query_loss.tolist()
-        norm = tree_norm(verdict.gradient).item()
+        total, query_loss = merge(verdicts)
+        losses = query_loss.tolist()
+        gradient = tree_map(lambda g: g / len(losses), total)
+        norm = tree_norm(gradient).item()
         if not (math.isfinite(norm) and all(map(math.isfinite, losses))):
             bad = [task for task, value in enumerate(losses) if not math.isfinite(value)]
             raise NonFiniteError(
                 f"the query loss or its gradient is not finite (tasks of this meta-batch with a bad loss: "
                 f"{bad or 'none'}; gradient norm {norm}); lower inner.lr_weights, inner.lr_arch or outer.lr_weights"
             )
-        params, optimiser = self.optimiser.update(verdict.gradient, state.optimiser, state.params, scale)
+        params, optimiser = self.optimiser.update(gradient, state.optimiser, state.params, scale)
         metrics = {"meta/outer_loss": sum(losses) / len(losses), "meta/grad_norm": norm}
         return DescentState(params, optimiser), metrics

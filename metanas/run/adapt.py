@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import save as save_weights
@@ -15,8 +16,8 @@ from metanas.config import Experiment
 from metanas.errors import ConfigError, RunError
 from metanas.evaluate.accuracy import predictions
 from metanas.objective import Classification
-from metanas.params import MetaParams
-from metanas.problem import Child, children
+from metanas.params import MetaParams, of_task
+from metanas.problem import children
 from metanas.run.build import inner_of
 from metanas.run.comparison import Stopwatch
 from metanas.run.directory import RunDirectory
@@ -24,20 +25,30 @@ from metanas.run.restore import restore
 from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost, cost
 from metanas.spaces.draw import draw_cells
+from metanas.spaces.space import Genotype
 from metanas.strategies.strategy import tune
 from tasks.episode import Batch
 from tasks.sources.folder import Decoded, is_labelled, read_folder, read_unlabelled
 from tasks.stream import stream
 
 
+class Network(NamedTuple):
+    """The network that is handed out: the decoded child, or the adapted supernet where `adapt.deploy` says so."""
+
+    genotype: Genotype
+    objective: Classification
+    params: MetaParams
+    """Its weights; a supernet has logits too."""
+
+
 @dataclass(frozen=True)
 class Adapted:
     """What adapting to a task gave."""
 
-    child: Child
+    network: Network
     classes: tuple[str, ...]
     seconds: float
-    """From the decoded images to the child's final weights."""
+    """From the decoded images to the network's final weights."""
     cost: Cost
     accuracy: float | None
     """On the query images; None when they have no labels or there are none."""
@@ -84,13 +95,13 @@ def adapt(
         torch.tensor([i for i, images in enumerate(labelled.values()) for _ in images], device=bench.device),
     )
     watch = Stopwatch(bench.device)
-    child = _solve(bench, state.learner.params, batch, len(classes))
+    network = _solve(bench, state.learner.params, batch, len(classes))
     seconds = watch.read()
 
     paths = [path for path, _, _ in questions]
     logits = predictions(
-        Classification(child.net),
-        child.params,
+        network.objective,
+        network.params,
         batch.x,
         _images([image for _, image, _ in questions], bench.device),
         transductive=transductive,
@@ -99,26 +110,30 @@ def adapt(
     truths = [truth for _, _, truth in questions]
     guesses = [classes[max(range(len(classes)), key=row.__getitem__)] for row in probabilities]
     known = [guess == truth for guess, truth in zip(guesses, truths, strict=True) if truth is not None]
-    child_cost = cost(child.net, replace(bench.spec, n_way=len(classes)))
-    _write(out, bench, child, classes, _table(paths, guesses, truths, probabilities, classes), child_cost)
+    size = cost(network.objective.net, replace(bench.spec, n_way=len(classes)))
+    _write(out, bench, network, classes, _table(paths, guesses, truths, probabilities, classes), size)
     return Adapted(
-        child,
+        network,
         classes,
         seconds,
-        child_cost,
+        size,
         sum(known) / len(known) if known and query is not None else None,
         len(paths),
     )
 
 
-def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Child:
+def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Network:
     """Search, decode, inherit, further steps: the same path as in evaluation."""
     # Labels are shuffled in every episode, so the rows of the head are exchangeable and fewer of them may be used.
     weights = {k: v[:n_classes] if k.startswith("head.") else v for k, v in start.weights.items()}
     bench = replace(bench, spec=replace(bench.spec, n_way=n_classes))
     problem = bench.problem(MetaParams(weights, start.arch), Batch(support.x[None], support.y[None]))
     found = bench.strategy(problem, stream(bench.experiment.seed, "adapt"))
-    return children(problem, tune(problem, found, inner_of(bench.experiment, bench.experiment.adapt.child_steps)))[0]
+    if bench.experiment.adapt.deploy == "supernet":
+        return Network(found.genotypes[0], bench.strategy.objective(problem), of_task(found.params, 0))
+    tuned = tune(problem, found, inner_of(bench.experiment, bench.experiment.adapt.child_steps))
+    child = children(problem, tuned)[0]
+    return Network(child.genotype, Classification(child.net), child.params)
 
 
 Question = tuple[Path, Tensor, str | None]
@@ -171,24 +186,26 @@ def _check_out(out: Path) -> None:
         raise RunError(f"{out} cannot be written: {error.strerror}; choose another --out") from error
 
 
-def _write(out: Path, bench: Workbench, child: Child, classes: tuple[str, ...], table: str, size: Cost) -> None:
-    cells = bench.space.cells(child.genotype)
+def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> None:
+    cells = bench.space.cells(network.genotype)
     description = {
         "space": {
             "kind": bench.experiment.space.kind,
             "width": bench.experiment.space.width,
             "nodes": bench.experiment.space.nodes,
         },
-        "genotype": list(child.genotype),
+        "deployed": bench.experiment.adapt.deploy,
+        "genotype": list(network.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
         "classes": list(classes),
         "image": list(bench.spec.image),
         "params": size.params,
         "macs": size.macs,
     }
-    weights = {name: tensor.contiguous().cpu() for name, tensor in child.params.weights.items()}
+    tensors = network.params.weights | {f"arch.{kind}": logits for kind, logits in network.params.arch.items()}
+    weights = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     files = {
-        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(child.genotype))}),
+        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(network.genotype))}),
         "predictions.csv": table.encode(),
         "cell.svg": draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),

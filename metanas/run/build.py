@@ -62,8 +62,8 @@ def device(experiment: Experiment) -> torch.device:
 
 
 def threads(experiment: Experiment) -> int:
-    """How many CPU threads work at once; one for a GPU, which is fed by a single thread."""
-    return 1 if experiment.device != "cpu" else experiment.threads or os.cpu_count() or 1
+    """How many processes work at once; one where torch sees a GPU, whose state a forked process cannot share."""
+    return 1 if torch.cuda.is_available() else experiment.threads or os.cpu_count() or 1
 
 
 def dataset(data: Data) -> Dataset:
@@ -106,7 +106,7 @@ def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
 
 def learner(experiment: Experiment) -> MetaLearner:
     """The meta-learner."""
-    return Descent(Maml(experiment.inner), experiment.outer, experiment.meta.chunk)
+    return Descent(Maml(experiment.inner), experiment.outer)
 
 
 def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:

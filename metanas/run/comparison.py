@@ -3,7 +3,8 @@
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -19,7 +20,7 @@ from metanas.spaces.space import Genotype
 from metanas.strategies.prior import Prior
 from metanas.strategies.random import Random
 from metanas.strategies.strategy import Strategy, tune
-from tasks.episode import Episode
+from tasks.episode import Episode, Episodes, stack
 from tasks.stream import stream
 
 TITLES = {
@@ -34,27 +35,19 @@ Summary = dict[str, object]
 """A method's entry of result.json."""
 
 
-@dataclass
-class Score:
+class Score(NamedTuple):
     """How one method did on some episodes."""
 
-    transductive: list[float] = field(default_factory=list)
-    inductive: list[float] = field(default_factory=list)
-    genotypes: list[Genotype] = field(default_factory=list)
+    transductive: list[float]
+    inductive: list[float]
+    genotypes: list[Genotype]
     """The child of each task; empty where the method has none."""
-    seconds: list[float] = field(default_factory=list)
+    seconds: list[float]
 
     def add(self, objective: Classification, params: MetaParams, episodes: Episode) -> None:
         """Scores a network for each episode, in both normalisations."""
-        self.transductive += accuracies(objective, params, episodes, transductive=True)
-        self.inductive += accuracies(objective, params, episodes, transductive=False)
-
-    def extend(self, other: "Score") -> None:
-        """Appends what another score found on later episodes."""
-        self.transductive += other.transductive
-        self.inductive += other.inductive
-        self.genotypes += other.genotypes
-        self.seconds += other.seconds
+        self.transductive.extend(accuracies(objective, params, episodes, transductive=True))
+        self.inductive.extend(accuracies(objective, params, episodes, transductive=False))
 
     def summary(self, title: str, costs: Sequence[Cost]) -> Summary:
         """The entry of result.json; null where a figure has no meaning for the method.
@@ -77,12 +70,16 @@ class Score:
         }
 
 
+Scores = dict[str, Score]
+"""How each method did."""
+
+
 class Comparison:
     """All methods of one workbench, scored on the same episodes."""
 
     def __init__(self, bench: Workbench, start: MetaParams) -> None:
         self.bench, self.start = bench, start
-        self.scores = {name: Score() for name in TITLES}
+        self.scores: Scores = {name: Score([], [], [], []) for name in TITLES}
 
     def add(self, episodes: Episode, first: int) -> None:
         """Scores every method on stacked episodes, the first of which has number `first`."""
@@ -97,12 +94,15 @@ class Comparison:
             # Controls spend on their child the support steps that they do not spend on a search.
             choice = strategy(problem, stream(bench.experiment.seed, name, first))
             self._score(name, problem, self._tuned(problem, choice, adapt.steps + adapt.child_steps), episodes)
-        self.scores["nearest_neighbour"].transductive += nearest_neighbour(episodes)
+        self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
-    def extend(self, other: "Comparison") -> None:
-        """Appends what another comparison found on later episodes."""
-        for name, score in other.scores.items():
-            self.scores[name].extend(score)
+    def extend(self, scores: Scores) -> None:
+        """Appends what was found on later episodes."""
+        for name, score in scores.items():
+            mine = self.scores[name]
+            mine.transductive.extend(score.transductive)
+            mine.inductive.extend(score.inductive)
+            mine.genotypes.extend(score.genotypes)
 
     def summary(self) -> dict[str, Summary]:
         """All methods' entries of result.json."""
@@ -134,7 +134,22 @@ class Comparison:
 
     def _score(self, name: str, problem: Problem, choice: Choice, episodes: Episode) -> None:
         self.scores[name].add(as_decoded(problem, choice), choice.params, episodes)
-        self.scores[name].genotypes += choice.genotypes
+        self.scores[name].genotypes.extend(choice.genotypes)
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """The part of an evaluation that every core does: episode numbers in, scores out."""
+
+    bench: Workbench
+    start: MetaParams
+    episodes: Episodes
+
+    def scores(self, first: int, last: int) -> Scores:
+        """Every method on episodes `first` to `last - 1`."""
+        comparison = Comparison(self.bench, self.start)
+        comparison.add(stack([self.episodes[i] for i in range(first, last)]), first)
+        return comparison.scores
 
 
 class Stopwatch:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from metanas.config import Experiment
 from metanas.evaluate.report import write_report
-from metanas.parallel import share_out
+from metanas.parallel import Crew
 from metanas.run import build
-from metanas.run.comparison import Comparison
+from metanas.run.comparison import Comparison, Examiner
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.pictures import draw_genotype
@@ -18,7 +18,7 @@ from metanas.run.workbench import Workbench
 from metanas.spaces.space import Genotype
 from metanas.track.console import Progress
 from tasks.dataset import Dataset
-from tasks.episode import stack
+from tasks.episode import spans, stack
 from tasks.split import SplitName
 
 DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
@@ -47,21 +47,15 @@ def evaluate(
     settings = experiment.evaluate
     with directory.locked(), Interrupt() as interrupt:
         with Progress("episode", settings.episodes, 50, quiet) as progress:
-            benches = bench.copies()
-
-            def part(mine: Workbench, first: int) -> Comparison:
-                found = Comparison(mine, start)
-                last = min(first + settings.chunk, settings.episodes)
-                found.add(stack([episodes[i] for i in range(first, last)]), first)
-                return found
-
-            firsts = list(range(0, settings.episodes, settings.chunk))
-            for few in range(0, len(firsts), len(benches)):
-                for found in share_out(part, benches, firsts[few : few + len(benches)]):
-                    comparison.extend(found)
-                scores = comparison.scores["child_tuned"].transductive
-                progress.update(len(scores), acc=statistics.fmean(scores))
-                interrupt.check()
+            parts = spans(0, settings.episodes, settings.chunk)
+            processes = build.threads(experiment)
+            with Crew(Examiner(bench, start, episodes), processes) as crew:
+                for i in range(0, len(parts), processes):
+                    for found in crew.map("scores", parts[i : i + processes]):
+                        comparison.extend(found)
+                    scores = comparison.scores["child_tuned"].transductive
+                    progress.update(len(scores), acc=statistics.fmean(scores))
+                    interrupt.check()
         for i in range(min(settings.timed, settings.episodes)):
             comparison.clock(stack([episodes[i]]))
             interrupt.check()

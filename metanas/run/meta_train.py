@@ -10,24 +10,22 @@ import torch
 
 from metanas.config import Experiment
 from metanas.errors import NonFiniteError, RunError
-from metanas.evaluate.accuracy import accuracies
 from metanas.evaluate.interval import Interval, interval
 from metanas.meta.learner import MetaLearner
-from metanas.objective import Classification
-from metanas.parallel import share_out
+from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
-from metanas.relax.relaxation import gumbel
 from metanas.run import build
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.pictures import draw_prior
 from metanas.run.restore import load
 from metanas.run.state import Progressed, to_plain
+from metanas.run.teacher import Teacher
 from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
 from metanas.track.console import Progress
-from tasks.episode import Episode, Episodes, chunks, stack
+from tasks.episode import Episodes, spans
 from tasks.stream import stream
 
 log = logging.getLogger(__name__)
@@ -69,8 +67,7 @@ class _Loop:
         directory: RunDirectory,
     ) -> None:
         self.bench, self.learner = bench, learner
-        self.benches = bench.copies()
-        self.train, self.validation = train, validation
+        self.teacher = Teacher(bench, learner.gradient, train, validation)
         self.directory = directory
 
     def run(self, state: Progressed, *, quiet: bool, resume: bool) -> None:
@@ -81,11 +78,12 @@ class _Loop:
         began = time.monotonic() - state.seconds
         try:
             with (
+                Crew(self.teacher, build.threads(experiment)) as crew,
                 Interrupt() as interrupt,
                 Progress("iter", meta.iterations, 10 * every, quiet, done=state.iteration) as progress,
             ):
                 while state.iteration < meta.iterations:
-                    state, metrics = self.step(state)
+                    state, metrics = self.step(crew, state)
                     done, window = state.iteration, (*state.window, metrics)
                     state = state._replace(seconds=time.monotonic() - began, window=window)
                     if done % every == 0 or done == meta.iterations:
@@ -95,7 +93,7 @@ class _Loop:
                         state = state._replace(window=())
                         progress.update(done, loss=row["meta/outer_loss"], tasks_per_s=row["meta/tasks_per_s"])
                     if self.is_due(done, meta.validate_every):
-                        state, score = self.validate(state)
+                        state, score = self.validate(crew, state)
                         trackers.log(
                             {"meta/iter": done, "validation/acc": score.mean, "validation/acc_ci95": score.ci95}
                         )
@@ -114,36 +112,27 @@ class _Loop:
         finally:
             trackers.finish(exit_code)
 
-    def step(self, state: Progressed) -> tuple[Progressed, Metrics]:
+    def step(self, crew: Crew, state: Progressed) -> tuple[Progressed, Metrics]:
         """One outer step: a function of the state and the experiment alone."""
-        bench, meta = self.bench, self.bench.experiment.meta
+        meta = self.bench.experiment.meta
         began = time.perf_counter()
         i = state.iteration
-        progress = i / meta.iterations
-        episodes = stack([self.train[i * meta.tasks + task] for task in range(meta.tasks)])
-        # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
-        noise = gumbel(state.learner.params.arch, stream(bench.experiment.seed, "noise", i))
-        temperature = bench.experiment.relax.temperature(progress)
-        losses = [Classification(mine.net, bench.relaxation, temperature, noise) for mine in self.benches]
-        scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * progress)) / 2
+        start = state.learner.params
+        parts = spans(i * meta.tasks, (i + 1) * meta.tasks, meta.chunk)
+        verdicts = crew.map("verdict", [(start, i, *part) for part in parts])
+        scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * i / meta.iterations)) / 2
         try:
-            learner, metrics = self.learner.step(state.learner, losses, episodes, scale)
+            learner, metrics = self.learner.step(state.learner, verdicts, scale)
         except NonFiniteError as error:
             raise NonFiniteError(f"outer iteration {i}: {error}") from error
-        metrics = metrics | {"meta/temperature": temperature, "seconds": time.perf_counter() - began}
-        return state._replace(learner=learner, iteration=i + 1), metrics
+        return state._replace(learner=learner, iteration=i + 1), metrics | {"seconds": time.perf_counter() - began}
 
-    def validate(self, state: Progressed) -> tuple[Progressed, Interval]:
+    def validate(self, crew: Crew, state: Progressed) -> tuple[Progressed, Interval]:
         """Accuracy of the deployed network on validation classes; the best state is kept for evaluation."""
-        bench, meta = self.bench, self.bench.experiment.meta
-        episodes = stack([self.validation[i] for i in range(meta.validate_episodes)])
-
-        def scores(mine: Workbench, part: Episode) -> list[float]:
-            objective, params = mine.deploy(mine.problem(state.learner.params, part.support))
-            return accuracies(objective, params, part, transductive=True)
-
-        parts = share_out(scores, self.benches, chunks(episodes, bench.experiment.evaluate.chunk))
-        score = interval([value for part in parts for value in part])
+        experiment = self.bench.experiment
+        parts = spans(0, experiment.meta.validate_episodes, experiment.evaluate.chunk)
+        found = crew.map("scores", [(state.learner.params, *part) for part in parts])
+        score = interval([value for part in found for value in part])
         if score.mean > state.best:
             state = state._replace(best=score.mean)
             self.save("best", state)
@@ -151,12 +140,15 @@ class _Loop:
 
     def describe(self, state: Progressed, seconds: float) -> Metrics:
         """What the prior looks like now, and the speed."""
-        arch = state.learner.params.arch
+        arch, meta = state.learner.params.arch, self.bench.experiment.meta
         entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
         cells = self.bench.space.cells(self.bench.space.decode(arch))
         ops = [edge.op for edges in cells.values() for edge in edges]
         return {
-            "meta/tasks_per_s": self.bench.experiment.meta.tasks / seconds,
+            "meta/tasks_per_s": meta.tasks / seconds,
+            "meta/temperature": self.bench.experiment.relax.temperature(
+                state.iteration / self.bench.experiment.meta.iterations
+            ),
             "arch/entropy": float(torch.stack(entropy).mean()),
             "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
             "arch/skip_ratio": ops.count("skip_connect") / len(ops),
@@ -178,8 +170,13 @@ class _Loop:
 
 
 def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
-    weights = initial_weights(bench.net, stream(bench.experiment.seed, "weights"))
-    start = tree_map(lambda t: t.to(bench.device), MetaParams(weights, bench.space.logits()))
+    seed, std = bench.experiment.seed, bench.experiment.meta.arch_std
+    weights = initial_weights(bench.net, stream(seed, "weights"))
+    arch = {
+        kind: logits + std * torch.randn(logits.shape, generator=stream(seed, "arch", kind))
+        for kind, logits in bench.space.logits().items()
+    }
+    start = tree_map(lambda t: t.to(bench.device), MetaParams(weights, arch))
     return Progressed(learner.init(start), 0, 0.0, -1.0)
 
 

@@ -1,7 +1,6 @@
 """What meta-training, evaluation and adaptation all start from: the objects of an experiment, built once."""
 
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -46,11 +45,6 @@ class Workbench:
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
         )
-
-    def copies(self) -> "list[Workbench]":
-        """This workbench once for each thread, each with a skeleton of its own."""
-        others = range(build.threads(self.experiment) - 1)
-        return [self, *(replace(self, net=copy.deepcopy(self.net)) for _ in others)]
 
     def problem(self, start: MetaParams, support: Batch) -> Problem:
         """Tasks to solve from `start`, with support sets stacked `[tasks, n, ...]`."""

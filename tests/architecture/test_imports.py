@@ -23,7 +23,7 @@ LAYERS = {
     "metanas": Layer("", ""),  # the package's own __init__, which `metanas --help` pays for
     "metanas.errors": Layer("tasks.errors", ""),
     "metanas.params": Layer("metanas.errors", "torch"),
-    "metanas.parallel": Layer("", ""),
+    "metanas.parallel": Layer("metanas.errors", "torch"),
     "metanas.track": Layer("metanas.errors", "wandb rich"),
     "metanas.checkpoint": Layer(BOTTOM, "torch safetensors"),
     "metanas.relax": Layer(BOTTOM, "torch"),

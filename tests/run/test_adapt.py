@@ -71,7 +71,7 @@ def test_four_files_are_written(adapted: tuple[Adapted, Path]) -> None:
     assert names(out) == WRITTEN
     assert (out / "cell.svg").read_text().startswith("<svg")
     description = json.loads((out / "genotype.json").read_text())
-    assert description["genotype"] == list(found.child.genotype)
+    assert description["genotype"] == list(found.network.genotype)
     assert description["classes"] == list(found.classes)
     assert description["space"] == {"kind": "fewshot", "width": 2, "nodes": 1}
     assert (description["params"], description["macs"]) == (found.cost.params, found.cost.macs)
@@ -288,7 +288,7 @@ def test_colour_and_size_of_the_files_do_not_matter(
         path.unlink()
         picture.save(path.with_suffix(".bmp"))
     found = adapt(done.directory, done.experiment, example / "support", example / "query", tmp_path / "out")
-    assert found.child.genotype == adapted[0].child.genotype
+    assert found.network.genotype == adapted[0].network.genotype
     assert torch.tensor(listed(rows_of(tmp_path / "out"))) == pytest.approx(
         torch.tensor(listed(rows_of(adapted[1]))), abs=1e-3
     )
