@@ -50,6 +50,8 @@ class Checkpoints:
     def save(self, name: str, state: State) -> None:
         """Writes `state` as `name` ("last", "best"); the old "last" becomes "prev". Raises `OSError` on a full disk."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        for stale in self.directory.glob(".*.tmp*"):  # left behind by a process that was killed while writing
+            stale.unlink()
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         content = buffer.getvalue()

@@ -46,6 +46,10 @@ def plainly() -> Iterator[None]:
     except (MetaNasError, DataError) as error:
         typer.secho(f"metanas: {' '.join(str(error).split())}", fg="red", err=True)
         raise typer.Exit(2) from None
+    except OSError as error:  # a full disk, a directory that vanished: no fault of the program either
+        what = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+        typer.secho(f"metanas: {what}; make room or choose another --out", fg="red", err=True)
+        raise typer.Exit(2) from None
     except Interrupted as stopped:
         typer.secho(f"metanas: stopped by {stopped}", fg="yellow", err=True)
         raise typer.Exit(stopped.exit_code) from None

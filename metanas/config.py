@@ -70,8 +70,8 @@ class Space:
     """The search space."""
 
     kind: Literal["fewshot"] = "fewshot"
-    width: int = 8
-    """Channels of a node in the normal cell; T-NAS has 16."""
+    width: int = 16
+    """Channels of a node in the normal cell, as in T-NAS."""
     nodes: int = 2
     """Intermediate nodes of a cell; T-NAS has 4."""
 
@@ -104,11 +104,11 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    iterations: int = 400
+    iterations: int = 350
     """Outer steps."""
-    tasks: int = 16
+    tasks: int = 8
     """Episodes in a meta-batch."""
-    chunk: int = 8
+    chunk: int = 4
     """Tasks executed in one call, in one process; 0 means all of them. Fewer need less memory."""
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
@@ -119,7 +119,7 @@ class Meta:
     """Outer steps between two validations on validation classes; 0 never validates."""
     validate_episodes: int = 64
     """Episodes of a validation."""
-    save_every: int = 100
+    save_every: int = 50
     """Outer steps between two checkpoints."""
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 Weights and architecture logits are two groups with constants of their own.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class Adam:
 
     def __post_init__(self) -> None:
         for name in ("lr_weights", "lr_arch", "decay_weights", "decay_arch", "clip"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"outer.{name} must be 0 or more, got {getattr(self, name)}")
         for name in ("beta1_weights", "beta1_arch", "beta2"):
             if not 0 <= getattr(self, name) < 1:

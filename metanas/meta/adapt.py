@@ -4,6 +4,7 @@ One loop serves all: MAML's inner loop, T-NAS's joint update, fine-tuning of a d
 and second-order DARTS (one step, differentiated with respect to `arch`).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,7 @@ class Inner:
 
     def __post_init__(self) -> None:
         for name in ("steps", "lr_weights", "lr_arch"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"inner.{name} must be 0 or more, got {getattr(self, name)}")
 
 

@@ -107,8 +107,7 @@ class RunDirectory:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            yield
-            path.unlink(missing_ok=True)
+            yield  # the file stays: a lock that is removed while held can be held twice
 
 
 def _commit() -> str | None:

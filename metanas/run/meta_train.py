@@ -197,7 +197,9 @@ def _check_directory(experiment: Experiment, directory: RunDirectory, *, resume:
         raise RunError(f"{directory.path} holds a run already; continue it with --resume or choose another --out")
     if resume:
         before, now = _flat(asdict(directory.experiment())), _flat(asdict(experiment))
-        changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
+        # the number of processes and what is tracked change no bit of the result
+        fixed = [key for key in now if key.split(".")[0] not in ("threads", "track")]
+        changed = [f"{key}: {before[key]} -> {now[key]}" for key in fixed if before[key] != now[key]]
         if changed:
             raise RunError(
                 f"{directory.path} is a run of another configuration ({'; '.join(changed)}); "

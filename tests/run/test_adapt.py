@@ -302,3 +302,13 @@ def test_a_run_with_soft_gates_adapts_as_well(tiny: Callable[..., Experiment], d
     meta_train(soft, directory, quiet=True)
     found = adapt(directory, soft, done.example / "support", done.example / "query", tmp_path / "out")
     assert found.predicted == 10
+
+
+def test_the_supernet_is_handed_out_where_the_configuration_says_so(done, tmp_path: Path) -> None:
+    experiment = done.directory.experiment(["adapt.deploy=supernet"])
+    found = adapt(done.directory, experiment, done.example / "support", done.example / "query", tmp_path / "out")
+    description = json.loads((tmp_path / "out" / "genotype.json").read_text())
+    assert description["deployed"] == "supernet"
+    weights = load_file(tmp_path / "out" / "weights.safetensors")
+    assert {"arch.normal", "arch.reduction"} <= set(weights)
+    assert sum(t.numel() for name, t in weights.items() if not name.startswith("arch.")) == found.cost.params
