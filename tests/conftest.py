@@ -63,3 +63,16 @@ def real_data() -> Path:
     if not Path(named).is_dir():
         pytest.fail(f"METANAS_DATA must name a folder, got {named}")
     return Path(named)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory, which is where the test stands, and no setting of W&B in the environment."""
+    for name in [name for name in os.environ if name.startswith("WANDB")]:
+        monkeypatch.delenv(name)
+    path = tmp_path / "home"
+    path.mkdir()
+    for name in ("HOME", "NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(path) if name == "HOME" else str(path / name.lower()))
+    monkeypatch.chdir(path)
+    return path

@@ -125,7 +125,9 @@ class _Loop:
             learner, metrics = self.learner.step(state.learner, verdicts, scale)
         except NonFiniteError as error:
             raise NonFiniteError(f"outer iteration {i}: {error}") from error
-        return state._replace(learner=learner, iteration=i + 1), metrics | {"seconds": time.perf_counter() - began}
+        metrics["meta/temperature"] = self.bench.experiment.relax.temperature(i / meta.iterations)
+        metrics["seconds"] = time.perf_counter() - began
+        return state._replace(learner=learner, iteration=i + 1), metrics
 
     def validate(self, crew: Crew, state: Progressed) -> tuple[Progressed, Interval]:
         """Accuracy of the deployed network on validation classes; the best state is kept for evaluation."""
@@ -146,9 +148,6 @@ class _Loop:
         ops = [edge.op for edges in cells.values() for edge in edges]
         return {
             "meta/tasks_per_s": meta.tasks / seconds,
-            "meta/temperature": self.bench.experiment.relax.temperature(
-                state.iteration / self.bench.experiment.meta.iterations
-            ),
             "arch/entropy": float(torch.stack(entropy).mean()),
             "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
             "arch/skip_ratio": ops.count("skip_connect") / len(ops),

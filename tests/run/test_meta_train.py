@@ -14,6 +14,7 @@ import torch
 
 from metanas.config import Experiment
 from metanas.errors import CheckpointError, ConfigError, NonFiniteError, RunError
+from metanas.parallel import Crew
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupted
 from metanas.run.meta_train import _Loop, meta_train
@@ -34,11 +35,11 @@ def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     def arrange(iteration: int, number: int) -> None:
         compute = _Loop.step
 
-        def step(self: _Loop, state: Progressed) -> object:
+        def step(self: _Loop, crew: Crew, state: Progressed) -> object:
             if state.iteration == iteration:
                 monkeypatch.setattr(_Loop, "step", compute)
                 os.kill(os.getpid(), number)
-            return compute(self, state)
+            return compute(self, crew, state)
 
         monkeypatch.setattr(_Loop, "step", step)
 
@@ -62,7 +63,7 @@ def test_a_run_leaves_what_its_directory_promises(done) -> None:
         "report.html",
         "cells/task-1.svg",
     } <= names
-    assert not [name for name in names if "tmp" in name or "lock" in name]
+    assert not [name for name in names if "tmp" in name]
     assert done.directory.experiment() == done.experiment
     environment = json.loads((done.path / "env.json").read_text())
     assert environment["threads"] == 1

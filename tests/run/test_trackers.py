@@ -1,5 +1,4 @@
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,19 +10,6 @@ from metanas.run.meta_train import meta_train
 from metanas.track.jsonl import read_rows
 
 SHORT = ["meta.iterations=2", "meta.validate_every=0", "track.wandb.mode=offline"]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home directory and no setting of W&B in the environment."""
-    for name in [name for name in os.environ if name.startswith("WANDB")]:
-        monkeypatch.delenv(name)
-    path = tmp_path / "home"
-    path.mkdir()
-    for name in ("HOME", "NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(path) if name == "HOME" else str(path / name.lower()))
-    monkeypatch.chdir(path)
-    return path
 
 
 def test_a_run_is_copied_to_wandb_inside_its_own_directory(
@@ -63,15 +49,16 @@ def test_a_tracker_that_breaks_later_is_dropped_with_one_warning(
     """Somebody ends the tracker's run from outside, after the first row."""
     import wandb
 
+    from metanas.parallel import Crew
     from metanas.run.meta_train import _Loop
     from metanas.run.state import Progressed
 
     compute = _Loop.step
 
-    def step(self: _Loop, state: Progressed) -> object:
+    def step(self: _Loop, crew: Crew, state: Progressed) -> object:
         if state.iteration == 1:
             wandb.finish()
-        return compute(self, state)
+        return compute(self, crew, state)
 
     monkeypatch.setattr(_Loop, "step", step)
     directory = RunDirectory(tmp_path / "run")

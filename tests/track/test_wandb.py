@@ -15,18 +15,6 @@ from metanas.track.wandb import Wandb
 CONFIG = {"seed": 0, "meta": {"inner": {"steps": 5}}}
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home directory and no setting of W&B in the environment."""
-    for name in [name for name in os.environ if name.startswith("WANDB")]:
-        monkeypatch.delenv(name)
-    path = tmp_path / "home"
-    path.mkdir()
-    for name in ("HOME", "NETRC", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(path) if name == "HOME" else str(path / name.lower()))
-    return path
-
-
 def inspect(segment: Path) -> list[dict[str, Any]]:
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(segment)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
