@@ -29,7 +29,7 @@ LIST = Path(__file__).with_name("glyphs.txt")
 PER_CLASS = 20
 """Images of a character, as in Omniglot."""
 
-_VERSION = 2  # of the drawing below: a change makes old caches strangers
+_VERSION = 3  # of the drawing below: a change makes old caches strangers
 _FILL = 0.62  # longer extent of an undistorted glyph, as a part of the picture
 _EDGE = 0.9  # where a glyph must end, as a part of half the picture
 _CHUNK = 20  # classes distorted at once: few enough for the memory to be used again
@@ -39,11 +39,11 @@ _CHUNK = 20  # classes distorted at once: few enough for the memory to be used a
 class Distortion:
     """How far a random affine map may go; every amount is drawn uniformly from plus or minus the field."""
 
-    turn: float = math.radians(8)
+    turn: float = math.radians(5)
     """Rotation in radians."""
-    shear: float = 0.1
+    shear: float = 0.07
     """Horizontal shift for one unit of height."""
-    stretch: float = 0.1
+    stretch: float = 0.07
     """Natural logarithm of the scale, of each axis on its own."""
     shift: float = 0.2
     """Shift as a part of half the picture; made smaller where the glyph would leave the picture."""

@@ -94,6 +94,8 @@ def test_two_tasks_get_different_logits(small: Small) -> None:
 def test_negative_settings_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"inner.lr_arch must be 0 or more, got -1"):
         Inner(lr_arch=-1)
+    with pytest.raises(ConfigError, match=r"inner.lr_weights must be 0 or more, got inf"):
+        Inner(lr_weights=float("inf"))
 
 
 def _spec() -> object:
