@@ -61,7 +61,7 @@ def meta_train(
 ) -> None:
     """Learn weights and an architecture prior from many tasks; writes runs/NAME unless --out says otherwise."""
     with plainly():
-        from metanas.config import load_experiment
+        from metanas.config_file import load_experiment
         from metanas.run.directory import RunDirectory
         from metanas.run.meta_train import meta_train as run
 
@@ -124,7 +124,7 @@ def show_config(
 ) -> None:
     """Print the resolved configuration of a YAML file, or the defaults."""
     with plainly():
-        from metanas.config import dump_experiment, load_experiment
+        from metanas.config_file import dump_experiment, load_experiment
 
         overrides = list(words or [])
         if overrides and "=" not in overrides[0] and config is None:

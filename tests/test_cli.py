@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from metanas.cli import app
-from metanas.config import dump_experiment, load_experiment
+from metanas.config_file import dump_experiment, load_experiment
 
 VERBS = ["meta-train", "evaluate", "adapt", "report", "config", "demo"]
 

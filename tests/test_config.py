@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from metanas.cli import app
-from metanas.config import Data, Experiment, dump_experiment, load_experiment
+from metanas.config import Data, Experiment
+from metanas.config_file import dump_experiment, load_experiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 

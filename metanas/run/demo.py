@@ -4,7 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from metanas.config import Experiment, load_experiment
+from metanas.config import Experiment
+from metanas.config_file import load_experiment
 from metanas.run import build
 from metanas.run.adapt import Adapted, adapt
 from metanas.run.directory import RunDirectory

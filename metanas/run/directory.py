@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metanas.checkpoint import Checkpoints, write_atomically
-from metanas.config import Experiment, dump_experiment, load_experiment
+from metanas.config import Experiment
+from metanas.config_file import dump_experiment, load_experiment
 from metanas.errors import ConfigError, RunError
 
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}

@@ -4,7 +4,8 @@ from typing import NamedTuple, cast
 
 import torch
 
-from metanas.config import Experiment, dump_experiment
+from metanas.config import Experiment
+from metanas.config_file import dump_experiment
 from metanas.errors import CheckpointError
 from metanas.meta.learner import DescentState
 from metanas.optim import AdamState

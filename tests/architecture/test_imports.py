@@ -32,7 +32,8 @@ LAYERS = {
     "metanas.spaces": Layer(f"{BOTTOM} tasks.episode", "torch matplotlib"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch"),
     # The configuration is made of the dataclasses of components, which stand in the components' files.
-    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt", "omegaconf yaml"),
+    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt", ""),
+    "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.estimators": Layer(
         f"{BOTTOM} metanas.optim metanas.objective metanas.meta metanas.spaces metanas.problem tasks",
@@ -48,12 +49,12 @@ LAYERS = {
         "torch numpy matplotlib",
     ),
     "metanas.run": Layer(
-        f"{BOTTOM} metanas.config metanas.track metanas.checkpoint metanas.relax metanas.optim"
+        f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint metanas.relax metanas.optim"
         " metanas.objective metanas.spaces metanas.meta metanas.problem metanas.estimators metanas.strategies"
         " metanas.evaluate tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),
-    "metanas.cli": Layer("metanas.run metanas.config metanas.errors tasks.errors", "typer rich"),
+    "metanas.cli": Layer("metanas.run metanas.config_file metanas.errors tasks.errors", "typer rich"),
 }
 TOP = {"tasks", "metanas"}
 

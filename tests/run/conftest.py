@@ -13,7 +13,8 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from metanas.cli import app
-from metanas.config import Experiment, load_experiment
+from metanas.config import Experiment
+from metanas.config_file import load_experiment
 from metanas.run.demo import write_example
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from metanas.config import Experiment, load_experiment
+from metanas.config import Experiment
+from metanas.config_file import load_experiment
+from metanas.run.demo import demo_experiment
 from metanas.run.directory import RunDirectory
 from metanas.run.meta_train import meta_train
 from metanas.track.jsonl import read_rows
@@ -13,7 +15,14 @@ from metanas.track.jsonl import read_rows
 ROOT = Path(__file__).parents[2] / "configs"
 FILES = sorted(path for path in ROOT.rglob("*") if path.is_file())
 SMALLER = [
-    *["data.source=glyphs", "data.root=null", "data.resolution=16", "data.channels=1", "data.rotations=false"],
+    *[
+        "data.source=glyphs",
+        "data.mix=[]",
+        "data.root=null",
+        "data.resolution=16",
+        "data.channels=1",
+        "data.rotations=false",
+    ],
     *["space.width=2", "space.nodes=1", "meta.iterations=1", "meta.tasks=2", "task.n_query=1"],
     *["meta.validate_every=0", "evaluate.n_query=1", "track.wandb.mode=disabled", "threads=1", "device=cpu"],
 ]
@@ -43,3 +52,7 @@ def test_a_configuration_that_lacks_a_key_is_noticed(tiny: Callable[..., Experim
     (tmp_path / "short.yaml").write_text("# short\nname: short\n")
     path = tmp_path / "short.yaml"
     assert OmegaConf.to_container(OmegaConf.load(path)) != asdict(load_experiment(path, []))
+
+
+def test_the_demonstration_is_its_configuration_file() -> None:
+    assert load_experiment(ROOT / "demo.yaml", []) == demo_experiment([])

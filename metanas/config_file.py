@@ -1,0 +1,87 @@
+"""How a YAML file and overrides become an experiment, and back.
+
+Layers, in order: the defaults of the schema, a YAML file, `key=value` overrides. A wrong key, type or range is a
+`ConfigError` of one line that names the key.
+"""
+
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from metanas.config import Experiment
+from metanas.errors import ConfigError
+
+
+def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
+    """The experiment of a YAML file (None: the defaults) and `key=value` overrides; raises `ConfigError`."""
+    schema = OmegaConf.structured(Experiment)
+    for item in overrides:
+        if "=" not in item:
+            raise ConfigError(f"an override is written key=value, got {item!r}")
+    try:
+        layers = [schema]
+        if path is not None:
+            layers.append(_read(path))
+        layers.append(OmegaConf.from_dotlist(overrides))
+        for layer in layers[1:]:
+            _check_layer(schema, layer)
+        experiment = OmegaConf.to_object(OmegaConf.merge(*layers))
+    except (OmegaConfBaseException, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigError(_one_line(error, path, overrides)) from error
+    assert isinstance(experiment, Experiment)
+    return experiment
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """The resolved configuration as YAML; `load_experiment` reads it back unchanged."""
+    return OmegaConf.to_yaml(OmegaConf.structured(experiment))
+
+
+def _read(path: Path) -> DictConfig:
+    try:
+        layer = OmegaConf.load(path)
+    except OSError as error:
+        raise ConfigError(f"the configuration {path} cannot be read: {error.strerror or error}") from error
+    if isinstance(layer, ListConfig):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, got a list")
+    assert isinstance(layer, DictConfig)
+    return layer
+
+
+def _check_layer(schema: DictConfig, layer: DictConfig, prefix: str = "") -> None:
+    """Refuses interpolations, which OmegaConf allows, and groups in the place of values, which it words badly.
+
+    An interpolation could copy an environment variable into a tracked configuration.
+    """
+    for key in map(str, layer):
+        name = f"{prefix}{key}"
+        if OmegaConf.is_interpolation(layer, key):
+            raise ConfigError(f"{name} holds an interpolation ${{...}}; write the value itself")
+        if key not in schema:
+            continue  # the merge names the nearest key
+        expected, given = schema[key], layer[key]
+        if _shape(expected) != _shape(given):
+            raise ConfigError(f"{name} must be {_shape(expected)}, got {given}")
+        if isinstance(given, ListConfig) and any(OmegaConf.is_interpolation(given, i) for i in range(len(given))):
+            raise ConfigError(f"{name} holds an interpolation ${{...}}; write the value itself")
+        if isinstance(given, DictConfig):
+            _check_layer(expected, given, f"{name}.")
+
+
+def _shape(value: object) -> str:
+    if isinstance(value, DictConfig):
+        return "a group of keys and values"
+    return "a list [a, b]" if isinstance(value, ListConfig) else "a single value"
+
+
+def _one_line(error: Exception, path: Path | None, overrides: list[str]) -> str:
+    """The first line of a library's message, with the key and the places to look."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    if isinstance(error, yaml.YAMLError):
+        text = " ".join(lines)
+    key = getattr(error, "full_key", None)
+    places = " and ".join([*([str(path)] if path else []), *(["the overrides"] if overrides else [])])
+    return f"{places or 'configuration'}: {f'{key}: ' if key and key not in text else ''}{text}"
