@@ -98,7 +98,7 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    iterations: int = 350
+    iterations: int = 200
     """Outer steps."""
     tasks: int = 8
     """Episodes in a meta-batch."""
