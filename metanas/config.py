@@ -98,7 +98,7 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    iterations: int = 200
+    iterations: int = 150
     """Outer steps."""
     tasks: int = 8
     """Episodes in a meta-batch."""
@@ -160,7 +160,7 @@ class Evaluate:
     """Query images a class."""
     chunk: int = 8
     """Episodes scored in one call, in one process."""
-    timed: int = 30
+    timed: int = 10
     """Episodes that are also adapted one at a time, for the seconds a task."""
     checkpoint: Literal["best", "last"] = "best"
     """`best` is chosen on validation classes."""
