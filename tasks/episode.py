@@ -34,11 +34,6 @@ class TaskSpec:
         if len(self.image) != 3 or min(self.image) < 1:
             raise DataError(f"image must be (channels, height, width), all positive, got {self.image}")
 
-    @property
-    def n_support(self) -> int:
-        """Support images in an episode."""
-        return self.n_way * self.k_shot
-
 
 class Batch(NamedTuple):
     """Labelled images; a pytree, so it crosses `torch.func` transforms."""
@@ -84,12 +79,6 @@ def spans(first: int, last: int, size: int) -> list[tuple[int, int]]:
     """
     step = size or last - first
     return [(i, min(i + step, last)) for i in range(first, last, step)]
-
-
-def chunks(episodes: Episode, size: int) -> list[Episode]:
-    """Stacked episodes cut along the `tasks` axis into pieces of at most `size`; 0 keeps them together."""
-    parts = [slice(*span) for span in spans(0, len(episodes.support.y), size)]
-    return [Episode(*(Batch(batch.x[part], batch.y[part]) for batch in episodes)) for part in parts]
 
 
 def check_episode(episode: Episode, spec: TaskSpec) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from metanas.params import MetaParams
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.initial import initial_weights
-from tasks.episode import Batch, Episode, TaskSpec, stack
+from tasks.episode import Batch, Episode, TaskSpec, spans, stack
 from tasks.stream import stream
 
 
@@ -40,3 +40,9 @@ def small() -> Small:
 
     episodes = stack([Episode(batch(f"support {i}", 1), batch(f"query {i}", 2)) for i in range(3)])
     return Small(space, net, MetaParams(weights, arch), episodes)
+
+
+def chunks(episodes: Episode, size: int) -> list[Episode]:
+    """Stacked episodes cut along the `tasks` axis into pieces of at most `size`; 0 keeps them together."""
+    parts = [slice(*span) for span in spans(0, len(episodes.support.y), size)]
+    return [Episode(*(Batch(batch.x[part], batch.y[part]) for batch in episodes)) for part in parts]

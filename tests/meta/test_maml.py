@@ -15,9 +15,9 @@ from metanas.params import MetaParams, detach, leaves, like, spread
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
-from tasks.episode import Batch, Episode, chunks
+from tasks.episode import Batch, Episode
 
-from .conftest import Small
+from .conftest import Small, chunks
 
 RELAXATIONS: dict[str, Callable[[Small], Relaxation]] = {
     "softmax": lambda small: Softmax(),
