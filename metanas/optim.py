@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from metanas.errors import ConfigError
-from metanas.params import MetaParams, leaves, like, tree_map, tree_norm
+from metanas.params import MetaParams, Params, like, tree_map, tree_norm
 
 
 class AdamState(NamedTuple):
@@ -63,28 +63,28 @@ class Adam:
         self, gradient: MetaParams, state: AdamState, params: MetaParams, scale: float = 1.0
     ) -> tuple[MetaParams, AdamState]:
         """One step; `scale` multiplies both step sizes (a schedule). Returns new parameters and state."""
-        if self.clip:
-            factor = (self.clip / tree_norm(gradient).clamp(min=self.clip)).item()
-            gradient = tree_map(lambda g: g * factor, gradient)
+        factor = (self.clip / tree_norm(gradient).clamp(min=self.clip)).item() if self.clip else 1.0
         step = state.step + 1
-        n = len(params.weights)
-        moved, first, second = [], [], []
-        for i, (p, g, m, v) in enumerate(
-            zip(leaves(params), leaves(gradient), leaves(state.first), leaves(state.second), strict=True)
-        ):
-            weights = i < n
-            lr, beta1, decay = (
-                (self.lr_weights, self.beta1_weights, self.decay_weights)
-                if weights
-                else (self.lr_arch, self.beta1_arch, self.decay_arch)
-            )
-            g = g + decay * p if decay else g
+        updated: list[list[Tensor]] = [[], [], []]
+        for part in MetaParams._fields:  # the weights, then the logits, each as one long vector: one call for all
+            trees = (params, gradient, state.first, state.second)
+            p, g, m, v = (_flat(getattr(tree, part)) for tree in trees)
+            lr, beta1, decay = (getattr(self, f"{name}_{part}") for name in ("lr", "beta1", "decay"))
+            g = factor * g + decay * p
             m = beta1 * m + (1 - beta1) * g
             v = self.beta2 * v + (1 - self.beta2) * g * g
-            moved.append(p - scale * lr * self._direction(m, v, beta1, step))
-            first.append(m)
-            second.append(v)
-        return like(params, moved), AdamState(step, like(params, first), like(params, second))
+            direction = (m / (1 - beta1**step)) / ((v / (1 - self.beta2**step)).sqrt() + self.eps)
+            for tensors, vector in zip(updated, (p - scale * lr * direction, m, v), strict=True):
+                tensors.extend(_split(vector, getattr(params, part)))
+        moved, first, second = (like(params, tensors) for tensors in updated)
+        return moved, AdamState(step, first, second)
 
-    def _direction(self, m: Tensor, v: Tensor, beta1: float, step: int) -> Tensor:
-        return (m / (1 - beta1**step)) / ((v / (1 - self.beta2**step)).sqrt() + self.eps)
+
+def _flat(tensors: Params) -> Tensor:
+    return torch.cat([t.reshape(-1) for t in tensors.values()]) if tensors else torch.zeros(0)
+
+
+def _split(vector: Tensor, shapes: Params) -> list[Tensor]:
+    """The inverse of `_flat`; each tensor has memory of its own, as files of tensors want it."""
+    pieces = torch.split(vector, [t.numel() for t in shapes.values()]) if shapes else ()
+    return [piece.view(t.shape).clone() for piece, t in zip(pieces, shapes.values(), strict=True)]

@@ -35,7 +35,8 @@ def tree_map(function: Callable[..., Tensor], first: MetaParams, *others: MetaPa
 
 def tree_norm(tree: MetaParams) -> Tensor:
     """Euclidean norm over all entries, shape []."""
-    return torch.stack([t.square().sum() for t in leaves(tree)]).sum().sqrt()
+    norm: Tensor = torch.linalg.vector_norm(torch.cat([t.reshape(-1) for t in leaves(tree)]))
+    return norm
 
 
 def leaves(tree: MetaParams) -> list[Tensor]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metanas.spaces.conv import by_tasks, join, scale
+from metanas.spaces.conv import add_to, join, pick, scale
 from metanas.spaces.ops import OPS, FactorizedReduce, ReluConvNorm
 
 Choice = tuple[int, int]
@@ -106,11 +106,10 @@ class Cell(nn.Module):
         tasks, index = self.input1.conv.tasks, taken.tasks
         assert index is not None
         weights = {name: p.index_select(0, index) for name, p in module.named_parameters()}
-        mine = by_tasks(x, tasks).index_select(1, index).flatten(1, 2)
-        value = by_tasks(scale(functional_call(module, weights, (mine, rows)), taken.gate), len(index))
+        value = scale(functional_call(module, weights, (pick(x, tasks, index), rows), tie_weights=False), taken.gate)
         if total is None:
-            total = value.new_zeros(value.shape[0], tasks * value.shape[2], *value.shape[3:])
-        return by_tasks(total, tasks).index_add(1, index, value).flatten(1, 2)
+            total = value.new_zeros(value.shape[0], tasks * (value.shape[1] // len(index)), *value.shape[2:])
+        return add_to(total, tasks, index, value)
 
     def _state(self, total: Tensor | None, like: Tensor) -> Tensor:
         """A node's sum; a node without any edge is zero."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.spaces.conv import Conv, join
+from metanas.spaces.depthwise import Depthwise
 from metanas.spaces.norm import Norm
 
 
@@ -81,27 +82,17 @@ class FactorizedReduce(nn.Module):
 
 
 class DepthwiseBlock(nn.Module):
-    """ReLU, depthwise k x k convolution, pointwise 1x1 convolution, norm.
-
-    Nothing stands between the two convolutions, so they are also one dense convolution whose kernel is their product.
-    On a CPU that one call is faster for wide kernels on few channels, in spite of more arithmetic.
-    """
+    """ReLU, depthwise k x k convolution, pointwise 1x1 convolution, norm."""
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int = 1) -> None:
         super().__init__()
-        self.depthwise = Conv(channels, channels, kernel, stride=stride, dilation=dilation, groups=channels)
+        self.depthwise = Depthwise(channels, kernel, stride=stride, dilation=dilation)
         self.pointwise = Conv(channels, channels, 1)
         self.norm = Norm(channels)
-        self.compose = kernel > 3 and channels <= 32
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
         """Features `[n, C, ceil(h / stride), ceil(w / stride)]`."""
-        x = F.relu(x)
-        if self.compose and x.device.type == "cpu":
-            wide = self.depthwise.then(self.pointwise, x)
-        else:
-            wide = self.pointwise(self.depthwise(x))
-        out: Tensor = self.norm(wide, rows)
+        out: Tensor = self.norm(self.pointwise(self.depthwise(F.relu(x))), rows)
         return out
 
 

@@ -6,7 +6,8 @@ from torch import nn
 from torch.func import functional_call
 
 from metanas.spaces.conv import fold
-from metanas.spaces.ops import OPS, DepthwiseBlock, FactorizedReduce, ReluConvNorm
+from metanas.spaces.depthwise import Depthwise
+from metanas.spaces.ops import OPS, FactorizedReduce, ReluConvNorm
 
 TASKS, C = 3, 4
 MODULES = {
@@ -35,21 +36,27 @@ def test_folded_tasks_equal_single_tasks(name: str, size: int) -> None:
     torch.testing.assert_close(folded, torch.cat(single, dim=1), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_composed_kernel_equals_two_convolutions(stride: int, dilation: int) -> None:
-    block = DepthwiseBlock(C, 5, stride, dilation)
-    weights = draw(block, 1)
-    x = torch.randn(5, C, 9, 9, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("size", [(7, 7), (8, 5), (3, 3), (1, 2)])
+def test_a_depthwise_convolution_by_matrices_is_the_convolution(
+    kernel: int, dilation: int, stride: int, size: tuple[int, int]
+) -> None:
+    layer = Depthwise(C, kernel, stride=stride, dilation=dilation)
+    rng = torch.Generator().manual_seed(2)
+    x = torch.randn(5, 2 * C, *size, generator=rng, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, *layer.weight.shape, generator=rng, dtype=torch.float64, requires_grad=True)
 
-    def run(*, compose: bool) -> list[torch.Tensor]:
-        block.compose = compose
-        leaves = {k: w[0].clone().requires_grad_() for k, w in weights.items()}
-        out = functional_call(block, leaves, (x,))
-        return [out, *torch.autograd.grad(out.pow(3).sum(), [x, *leaves.values()])]
+    def derivatives(call: str) -> list[torch.Tensor]:
+        layer.forward = getattr(super(Depthwise, layer) if call == "forward" else layer, call)  # type: ignore[method-assign]
+        out = functional_call(layer, {"weight": weight}, (x,))
+        first = torch.autograd.grad(out.pow(3).sum(), [x, weight], create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), [x, weight])
+        return [out, *first, *second]
 
-    for a, b in zip(run(compose=True), run(compose=False), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
+    for a, b in zip(derivatives("as_matrices"), derivatives("forward"), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
 def test_odd_channels_of_a_reduction_are_refused() -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from metanas.spaces.norm import Norm, standardise
 
@@ -73,3 +74,28 @@ def test_inductive_statistics_come_from_the_first_rows_only() -> None:
     torch.testing.assert_close(norm(x, rows=7), norm(x))
     with pytest.raises(AssertionError):
         torch.testing.assert_close(norm(x)[0], norm(other)[0])
+
+
+def test_scale_and_shift_equal_their_definition_up_to_the_third_derivative() -> None:
+    x = features(4, 3, 5, 5)
+    norm = Norm(3, affine=True).double()
+    scale, shift = (torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+
+    def fused(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        return functional_call(norm, {"scale": scale, "shift": shift}, (x,))
+
+    def plain(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        return standardise(x, 1e-5) * scale[:, None, None] + shift[:, None, None]
+
+    def chain(norm: object) -> list[Tensor]:
+        leaves = (x, scale, shift)
+        value = norm(*leaves).sin().sum()  # type: ignore[operator]
+        found = []
+        for _ in range(3):
+            gradient = torch.autograd.grad(value, leaves, create_graph=True)
+            found.extend(gradient)
+            value = sum((g * g * torch.linspace(-1, 1, g.numel()).view_as(g)).sum() for g in gradient)
+        return found
+
+    for a, b in zip(chain(fused), chain(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
