@@ -13,6 +13,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing rich would double the time of --help
     help="Meta-learned neural architecture search: meta-train a supernet, adapt a cell to a few-shot task in seconds.",
 )
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from metanas.checkpoint import Checkpoints, write_atomically
+from metanas.atomic import write_atomically
+from metanas.checkpoint import Checkpoints
 from metanas.errors import CheckpointError
 
 

@@ -30,17 +30,15 @@ class Bar(NamedTuple):
 
 
 def learning_curve(rows: Rows) -> "Figure":
-    """Outer loss over the outer iterations, and query and validation accuracy where they were recorded."""
-    has_accuracy = any(name in row for row in rows for name in ("meta/query_acc", "validation/acc"))
+    """Outer loss over the outer iterations, and validation accuracy where it was recorded."""
+    has_accuracy = any("validation/acc" in row for row in rows)
     figure = _figure(9.6, 3.4)
     panels = figure.subplots(1, 1 + has_accuracy, squeeze=False, gridspec_kw={"wspace": 0.08})[0]
-    _trend(panels[0], rows, "meta/outer_loss", _ORANGE, 1.0)
+    _trend(panels[0], rows, "meta/outer_loss", _ORANGE)
     _style(panels[0], "outer iteration", "outer loss (nats)")
     if has_accuracy:
-        _trend(panels[1], rows, "meta/query_acc", _BLUE, 100.0)
         _validation(panels[1], rows)
-        _style(panels[1], "outer iteration", "query accuracy (%)")
-        panels[1].legend(frameon=False, fontsize=9, loc="lower right", labelcolor=_INK)
+        _style(panels[1], "outer iteration", "validation accuracy (%)")
     return figure
 
 
@@ -180,13 +178,12 @@ def _smooth(values: Sequence[float]) -> list[float]:
     return smooth
 
 
-def _trend(axes: "Axes", rows: Rows, name: str, colour: str, scale: float) -> None:
+def _trend(axes: "Axes", rows: Rows, name: str, colour: str) -> None:
     """Every value as a thin line and their running mean as a bold one; nothing without values."""
     steps, values = _series(rows, name)
     if steps:
-        scaled = [scale * value for value in values]
-        axes.plot(steps, scaled, color=colour, linewidth=0.7, alpha=0.35)
-        axes.plot(steps, _smooth(scaled), color=colour, linewidth=2.0, label="training tasks")
+        axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.35)
+        axes.plot(steps, _smooth(values), color=colour, linewidth=2.0)
 
 
 def _validation(axes: "Axes", rows: Rows) -> None:
@@ -203,7 +200,6 @@ def _validation(axes: "Axes", rows: Rows) -> None:
             markersize=4,
             linewidth=1.4,
             capsize=3,
-            label="validation tasks, 95 % interval",
         )
 
 

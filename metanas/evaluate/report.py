@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from metanas.atomic import write_atomically
 from metanas.errors import RunError
 from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
@@ -54,9 +55,8 @@ def write_report(run_dir: Path) -> Path:
             f"got {type(error).__name__}: {error}; evaluate the run again"
         ) from error
     path = run_dir / "report.html"
-    temporary = path.with_name(".report.html.tmp")
-    temporary.write_text(page.page(f"{run_dir.resolve().name}: report", *parts), encoding="utf-8")
-    return temporary.replace(path)
+    write_atomically(path, page.page(f"{run_dir.resolve().name}: report", *parts).encode())
+    return path
 
 
 def _subtitle(result: Record) -> str:
@@ -161,7 +161,6 @@ def _training(rows: Rows) -> list[Html]:
     known = [
         ("iterations", plain(last["meta/iter"])),
         ("outer loss", plain(last.get("meta/outer_loss"))),
-        ("query accuracy", percent(last.get("meta/query_acc"))),
         ("validation accuracy", percent(last.get("validation/acc"), last.get("validation/acc_ci95"))),
         ("tasks per second", plain(last.get("meta/tasks_per_s"))),
         ("architecture entropy", plain(last.get("arch/entropy"))),

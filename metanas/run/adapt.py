@@ -1,8 +1,10 @@
 """Adaptation to a person's own task: a directory of labelled images in, a network of its own out."""
 
 import csv
+import errno
 import io
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,25 +13,22 @@ import torch
 from safetensors.torch import save as save_weights
 from torch import Tensor
 
-from metanas.checkpoint import write_atomically
+from metanas.atomic import write_atomically
 from metanas.config import Experiment
 from metanas.errors import ConfigError, RunError
 from metanas.evaluate.accuracy import predictions
 from metanas.objective import Classification
 from metanas.params import MetaParams, of_task
 from metanas.problem import children
-from metanas.run.build import inner_of
-from metanas.run.comparison import Stopwatch
 from metanas.run.directory import RunDirectory
 from metanas.run.restore import restore
+from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost, cost
 from metanas.spaces.draw import draw_cells
 from metanas.spaces.space import Genotype
-from metanas.strategies.strategy import tune
 from tasks.episode import Batch
 from tasks.sources.folder import Decoded, is_labelled, read_folder, read_unlabelled
-from tasks.stream import stream
 
 
 class Network(NamedTuple):
@@ -128,11 +127,10 @@ def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) 
     weights = {k: v[:n_classes] if k.startswith("head.") else v for k, v in start.weights.items()}
     bench = replace(bench, spec=replace(bench.spec, n_way=n_classes))
     problem = bench.problem(MetaParams(weights, start.arch), Batch(support.x[None], support.y[None]))
-    found = bench.strategy(problem, stream(bench.experiment.seed, "adapt"))
+    choice = bench.solve(problem)
     if bench.experiment.adapt.deploy == "supernet":
-        return Network(found.genotypes[0], bench.strategy.objective(problem), of_task(found.params, 0))
-    tuned = tune(problem, found, inner_of(bench.experiment, bench.experiment.adapt.child_steps))
-    child = children(problem, tuned)[0]
+        return Network(choice.genotypes[0], bench.strategy.objective(problem), of_task(choice.params, 0))
+    child = children(problem, choice)[0]
     return Network(child.genotype, Classification(child.net), child.params)
 
 
@@ -177,13 +175,11 @@ def _table(
 
 
 def _check_out(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunError(f"{out} cannot be written: {error.strerror}; choose another --out") from error
+    """Before the work, and without leaving anything behind: could `out` be made and written?"""
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES if existing.is_dir() else errno.ENOTDIR)
+        raise RunError(f"{out} cannot be written: {reason}; choose another --out")
 
 
 def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> None:
@@ -211,6 +207,7 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }
     try:
+        out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             write_atomically(out / name, content)
     except OSError as error:

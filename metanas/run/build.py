@@ -61,7 +61,7 @@ def device(experiment: Experiment) -> torch.device:
     return torch.device("cuda" if has_gpu and experiment.device != "cpu" else "cpu")
 
 
-def threads(experiment: Experiment) -> int:
+def processes(experiment: Experiment) -> int:
     """How many processes work at once; one where torch sees a GPU, whose state a forked process cannot share."""
     return 1 if torch.cuda.is_available() else experiment.threads or os.cpu_count() or 1
 
@@ -86,11 +86,11 @@ def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: to
     return EpisodeSampler(bank, spec(experiment, n_query=n_query), experiment.seed)
 
 
-def training(experiment: Experiment, where: torch.device) -> Episodes:
-    """The episodes of meta-training: those of the data set, mixed with those of `data.mix`."""
+def training(experiment: Experiment, found: Dataset, where: torch.device) -> Episodes:
+    """The episodes of meta-training: those of the data set `found`, mixed with those of `data.mix`."""
     data = experiment.data
-    parts = [data, *(replace(data, source=cast(SourceName, name), mix=[]) for name in data.mix)]
-    members = [episodes(experiment, dataset(part), "train", where) for part in parts]
+    others = [replace(data, source=cast(SourceName, name), mix=[]) for name in data.mix]
+    members = [episodes(experiment, part, "train", where) for part in (found, *map(dataset, others))]
     return members[0] if len(members) == 1 else Mixture(members, experiment.seed)
 
 

@@ -1,25 +1,22 @@
 """All methods on the same episodes: the fair comparison that every evaluation prints."""
 
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-
-import torch
 
 from metanas.evaluate.accuracy import accuracies, nearest_neighbour
 from metanas.evaluate.interval import interval
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded, children
-from metanas.run import build
+from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost, cost
 from metanas.spaces.space import Genotype
 from metanas.strategies.prior import Prior
 from metanas.strategies.random import Random
-from metanas.strategies.strategy import Strategy, tune
+from metanas.strategies.strategy import Strategy
 from tasks.episode import Episode, Episodes, stack
 from tasks.stream import stream
 
@@ -88,12 +85,12 @@ class Comparison:
         found = bench.strategy(problem, stream(bench.experiment.seed, "search", first))
         self.scores["supernet"].add(bench.strategy.objective(problem), found.params, episodes)
         self._score("child", problem, found, episodes)
-        self._score("child_tuned", problem, self._tuned(problem, found, adapt.child_steps), episodes)
+        self._score("child_tuned", problem, bench.tuned(problem, found, adapt.child_steps), episodes)
         controls: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
         for name, strategy in controls.items():
             # Controls spend on their child the support steps that they do not spend on a search.
             choice = strategy(problem, stream(bench.experiment.seed, name, first))
-            self._score(name, problem, self._tuned(problem, choice, adapt.steps + adapt.child_steps), episodes)
+            self._score(name, problem, bench.tuned(problem, choice, adapt.steps + adapt.child_steps), episodes)
         self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
     def extend(self, scores: Scores) -> None:
@@ -123,14 +120,11 @@ class Comparison:
         self.scores["supernet"].seconds.append(watch.read())
         children(problem, found)
         self.scores["child"].seconds.append(watch.read())
-        children(problem, self._tuned(problem, found, adapt.child_steps))
+        children(problem, bench.tuned(problem, found, adapt.child_steps))
         self.scores["child_tuned"].seconds.append(watch.read())
         watch = Stopwatch(bench.device)
-        children(problem, self._tuned(problem, Prior()(problem, rng), adapt.steps + adapt.child_steps))
+        children(problem, bench.tuned(problem, Prior()(problem, rng), adapt.steps + adapt.child_steps))
         self.scores["prior_child"].seconds.append(watch.read())
-
-    def _tuned(self, problem: Problem, choice: Choice, steps: int) -> Choice:
-        return tune(problem, choice, build.inner_of(self.bench.experiment, steps))
 
     def _score(self, name: str, problem: Problem, choice: Choice, episodes: Episode) -> None:
         self.scores[name].add(as_decoded(problem, choice), choice.params, episodes)
@@ -150,20 +144,3 @@ class Examiner:
         comparison = Comparison(self.bench, self.start)
         comparison.add(stack([self.episodes[i] for i in range(first, last)]), first)
         return comparison.scores
-
-
-class Stopwatch:
-    """Seconds since it was made; waits for a GPU to finish."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._start = self._now()
-
-    def read(self) -> float:
-        """Seconds so far."""
-        return self._now() - self._start
-
-    def _now(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from metanas.checkpoint import Checkpoints, write_atomically
+from metanas.atomic import write_atomically
+from metanas.checkpoint import Checkpoints
 from metanas.config import Experiment
 from metanas.config_file import dump_experiment, load_experiment
 from metanas.errors import ConfigError, RunError

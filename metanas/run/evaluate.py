@@ -48,12 +48,12 @@ def evaluate(
     with directory.locked(), Interrupt() as interrupt:
         with Progress("episode", settings.episodes, 50, quiet) as progress:
             parts = spans(0, settings.episodes, settings.chunk)
-            processes = build.threads(experiment)
+            processes = build.processes(experiment)
             with Crew(Examiner(bench, start, episodes), processes) as crew:
                 for i in range(0, len(parts), processes):
                     for found in crew.map("scores", parts[i : i + processes]):
                         comparison.extend(found)
-                    scores = comparison.scores["child_tuned"].transductive
+                    scores = comparison.scores[DEPLOYED[experiment.adapt.deploy]].transductive
                     progress.update(len(scores), acc=statistics.fmean(scores))
                     interrupt.check()
         for i in range(min(settings.timed, settings.episodes)):
@@ -95,7 +95,7 @@ def summarise(comparison: Comparison, restored: Restored, data: Dataset, split: 
         "checkpoint": restored.checkpoint,
         "seed": experiment.seed,
         "device": str(restored.bench.device),
-        "threads": build.threads(experiment),
+        "threads": build.processes(experiment),
         "meta_iterations": state.iteration,
         "meta_seconds": state.seconds,
         "baselines": baselines,
@@ -117,6 +117,10 @@ def _track(directory: RunDirectory, experiment: Experiment, result: Result) -> N
     name = f"eval/{result['dataset']}"
     scalars = {f"{name}/{key}": result[key] for key in ("accuracy", "ci95", "accuracy_inductive", "decode_gap")}
     numbers = {key: value for key, value in scalars.items() if isinstance(value, float)}
-    trackers.log({"eval/episode": experiment.evaluate.episodes, **numbers})
-    trackers.artifact("result", "result", directory.result, ("latest",))
-    trackers.finish(0)
+    exit_code = 1
+    try:
+        trackers.log({"eval/episode": experiment.evaluate.episodes, **numbers})
+        trackers.artifact("result", "result", directory.result, ("latest",))
+        exit_code = 0
+    finally:
+        trackers.finish(exit_code)

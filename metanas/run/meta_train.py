@@ -10,7 +10,7 @@ import torch
 
 from metanas.config import Experiment
 from metanas.errors import NonFiniteError, RunError
-from metanas.evaluate.interval import Interval, interval
+from metanas.evaluate.interval import interval
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
@@ -25,6 +25,7 @@ from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
 from metanas.track.console import Progress
+from metanas.track.tracker import Tracker
 from tasks.episode import Episodes, spans
 from tasks.stream import stream
 
@@ -44,14 +45,14 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     _check_directory(experiment, directory, resume=resume)
     bench = Workbench.of(experiment)
     data = build.dataset(experiment.data)
-    train = build.training(experiment, bench.device)
+    train = build.training(experiment, data, bench.device)
     validation = build.episodes(experiment, data, "validation", bench.device)
     learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else _begin(bench, learner)
     if not resume:
         directory.create(experiment)
     with directory.locked():
-        directory.write_environment({"threads": build.threads(experiment), "resumed_at": state.iteration or None})
+        directory.write_environment({"threads": build.processes(experiment), "resumed_at": state.iteration or None})
         _Loop(bench, learner, train, validation, directory).run(state, quiet=quiet, resume=resume)
 
 
@@ -78,36 +79,21 @@ class _Loop:
         began = time.monotonic() - state.seconds
         try:
             with (
-                Crew(self.teacher, build.threads(experiment)) as crew,
+                Crew(self.teacher, build.processes(experiment)) as crew,
                 Interrupt() as interrupt,
                 Progress("iter", meta.iterations, 10 * every, quiet, done=state.iteration) as progress,
             ):
                 while state.iteration < meta.iterations:
                     state, metrics = self.step(crew, state)
-                    done, window = state.iteration, (*state.window, metrics)
-                    state = state._replace(seconds=time.monotonic() - began, window=window)
-                    if done % every == 0 or done == meta.iterations:
-                        row = _mean(window) | self.describe(state, sum(m["seconds"] for m in window) / len(window))
-                        del row["seconds"]
-                        trackers.log({"meta/iter": done, **row})
-                        state = state._replace(window=())
-                        progress.update(done, loss=row["meta/outer_loss"], tasks_per_s=row["meta/tasks_per_s"])
-                    if self.is_due(done, meta.validate_every):
-                        state, score = self.validate(crew, state)
-                        trackers.log(
-                            {"meta/iter": done, "validation/acc": score.mean, "validation/acc_ci95": score.ci95}
-                        )
-                        progress.update(done, validation=score.mean)
-                        for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
-                            trackers.image(name, path, done)
-                    if done % meta.save_every == 0 or done == meta.iterations or interrupt.signal is not None:
+                    state = state._replace(seconds=time.monotonic() - began, window=(*state.window, metrics))
+                    if self.is_due(state.iteration, every):
+                        state = self.record(state, trackers, progress)
+                    if self.is_due(state.iteration, meta.validate_every):
+                        state = self.validate(crew, state, trackers, progress)
+                    if self.is_due(state.iteration, meta.save_every) or interrupt.signal is not None:
                         self.save("last", state)
                     interrupt.check()
-            trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest", "best"))
-            genotype = list(self.bench.space.decode(state.learner.params.arch))
-            trackers.artifact(
-                "genotype", "genotype", self.directory.write_json("genotype.json", {"genotype": genotype}), ("latest",)
-            )
+            self.hand_over(state, trackers)
             exit_code = 0
         finally:
             trackers.finish(exit_code)
@@ -129,16 +115,35 @@ class _Loop:
         metrics["seconds"] = time.perf_counter() - began
         return state._replace(learner=learner, iteration=i + 1), metrics
 
-    def validate(self, crew: Crew, state: Progressed) -> tuple[Progressed, Interval]:
-        """Accuracy of the deployed network on validation classes; the best state is kept for evaluation."""
+    def record(self, state: Progressed, trackers: Tracker, progress: Progress) -> Progressed:
+        """Writes one row: the means since the last one, and what the prior looks like now."""
+        row = _mean(state.window)
+        row |= self.describe(state, row.pop("seconds"))
+        trackers.log({"meta/iter": state.iteration, **row})
+        progress.update(state.iteration, loss=row["meta/outer_loss"], tasks_per_s=row["meta/tasks_per_s"])
+        return state._replace(window=())
+
+    def validate(self, crew: Crew, state: Progressed, trackers: Tracker, progress: Progress) -> Progressed:
+        """Scores the deployed networks on validation classes; the best state is kept for evaluation."""
         experiment = self.bench.experiment
         parts = spans(0, experiment.meta.validate_episodes, experiment.evaluate.chunk)
         found = crew.map("scores", [(state.learner.params, *part) for part in parts])
         score = interval([value for part in found for value in part])
+        trackers.log({"meta/iter": state.iteration, "validation/acc": score.mean, "validation/acc_ci95": score.ci95})
+        progress.update(state.iteration, validation=score.mean)
+        for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
+            trackers.image(name, path, state.iteration)
         if score.mean > state.best:
             state = state._replace(best=score.mean)
             self.save("best", state)
-        return state, score
+        return state
+
+    def hand_over(self, state: Progressed, trackers: Tracker) -> None:
+        """Gives the finished run's checkpoint and genotype to the trackers."""
+        genotype = list(self.bench.space.decode(state.learner.params.arch))
+        path = self.directory.write_json("genotype.json", {"genotype": genotype})
+        trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest", "best"))
+        trackers.artifact("genotype", "genotype", path, ("latest",))
 
     def describe(self, state: Progressed, seconds: float) -> Metrics:
         """What the prior looks like now, and the speed."""

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
+from metanas.atomic import write_atomically
 from metanas.evaluate.figures import prior_heat_map, save
 from metanas.params import Params
 from metanas.run.directory import RunDirectory
 from metanas.run.workbench import Workbench
 from metanas.spaces.draw import draw_cells
-from metanas.spaces.fewshot import PRIMITIVES
 from metanas.spaces.raster import cells_png
 from metanas.spaces.space import Genotype, SearchSpace
 
@@ -17,10 +17,10 @@ from metanas.spaces.space import Genotype, SearchSpace
 def draw_prior(bench: Workbench, arch: Params, directory: RunDirectory) -> dict[str, Path]:
     """Draws the prior: its probabilities (arch.json, pictures/arch.png) and its decoded cell; returns the PNG files."""
     tables = {kind: torch.softmax(logits, -1).tolist() for kind, logits in arch.items()}
-    directory.write_json("arch.json", {"ops": list(PRIMITIVES), "cells": tables})
+    directory.write_json("arch.json", {"ops": list(bench.space.primitives), "cells": tables})
     folder = directory.path / "pictures"
     folder.mkdir(exist_ok=True)
-    save(prior_heat_map(PRIMITIVES, tables), folder / "arch.png")
+    save(prior_heat_map(bench.space.primitives, tables), folder / "arch.png")
     genotype = bench.space.decode(arch)
     cells_png(bench.space.cells(genotype), bench.experiment.space.nodes, folder / "cell.png", "meta-learned prior")
     draw_genotype(bench.space, genotype, directory.path / "cells" / "prior.svg", "meta-learned prior")
@@ -32,4 +32,4 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, title: str
     cells = space.cells(genotype)
     nodes = max(edge.target for edges in cells.values() for edge in edges) - 1
     path.parent.mkdir(exist_ok=True)
-    path.write_text(draw_cells(cells, nodes, title), encoding="utf-8")
+    write_atomically(path, draw_cells(cells, nodes, title).encode())

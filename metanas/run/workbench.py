@@ -8,7 +8,7 @@ from torch import nn
 from metanas.config import Experiment
 from metanas.objective import Classification
 from metanas.params import MetaParams
-from metanas.problem import Problem, as_decoded
+from metanas.problem import Choice, Problem, as_decoded
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
@@ -50,11 +50,18 @@ class Workbench:
         """Tasks to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
         return Problem(self.space, self.spec, self.net, support, start)
 
-    def deploy(self, problem: Problem) -> tuple[Classification, MetaParams]:
-        """The network that is handed out for each task, and its weights: the tuned child, or the adapted supernet."""
+    def solve(self, problem: Problem) -> Choice:
+        """What is handed out for each task: the decoded child after further steps, or the adapted supernet."""
+        found = self.strategy(problem, stream(self.experiment.seed, "search"))
         adapt = self.experiment.adapt
-        found = self.strategy(problem, stream(self.experiment.seed, "unused"))
-        if adapt.deploy == "supernet":
-            return self.strategy.objective(problem), found.params
-        tuned = tune(problem, found, build.inner_of(self.experiment, adapt.child_steps))
-        return as_decoded(problem, tuned), tuned.params
+        return found if adapt.deploy == "supernet" else self.tuned(problem, found, adapt.child_steps)
+
+    def tuned(self, problem: Problem, choice: Choice, steps: int) -> Choice:
+        """`choice` after `steps` further support steps of each child."""
+        return tune(problem, choice, build.inner_of(self.experiment, steps))
+
+    def deploy(self, problem: Problem) -> tuple[Classification, MetaParams]:
+        """The networks of `solve`, all tasks in one call, and their weights."""
+        choice = self.solve(problem)
+        is_supernet = self.experiment.adapt.deploy == "supernet"
+        return self.strategy.objective(problem) if is_supernet else as_decoded(problem, choice), choice.params

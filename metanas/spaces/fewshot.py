@@ -58,6 +58,11 @@ class FewShot:
         """See `SearchSpace`."""
         return self.choices.decisions
 
+    @property
+    def primitives(self) -> tuple[str, ...]:
+        """See `SearchSpace`."""
+        return PRIMITIVES
+
     def supernet(self, spec: TaskSpec) -> nn.Module:
         """See `SearchSpace`."""
         return self._network(self.choices.full_plan(), spec)
@@ -99,7 +104,7 @@ class FewShot:
                 3 * self.width,
                 KINDS,
                 plan=plan,
-                primitives=PRIMITIVES,
+                primitives=self.primitives,
                 width=self.width,
                 n_way=spec.n_way,
             )

@@ -44,6 +44,11 @@ class SearchSpace(Protocol):
         """Every choice, in the order of a genotype."""
         ...
 
+    @property
+    def primitives(self) -> tuple[str, ...]:
+        """The operations, in the order of the last axis of `logits`."""
+        ...
+
     def supernet(self, spec: TaskSpec) -> nn.Module:
         """The network of all options on the `meta` device, called as `CellNetwork.forward` says."""
         ...
