@@ -50,7 +50,7 @@ class Task:
     """Classes in an episode."""
     k_shot: int = 1
     """Support images a class."""
-    n_query: int = 5
+    n_query: int = 3
     """Query images a class in meta-training; evaluation has its own number."""
 
     def __post_init__(self) -> None:
@@ -98,18 +98,18 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    iterations: int = 150
+    iterations: int = 400
     """Outer steps."""
-    tasks: int = 8
+    tasks: int = 16
     """Episodes in a meta-batch."""
-    chunk: int = 4
+    chunk: int = 8
     """Tasks executed in one call, in one process; 0 means all of them. Fewer need less memory."""
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
     of a meta-batch to agree on most operations, or no operation is trained for long."""
     cosine: float = 0.05
     """The outer step sizes fall along a cosine to this share of their values; 1 keeps them."""
-    validate_every: int = 100
+    validate_every: int = 200
     """Outer steps between two validations on validation classes; 0 never validates."""
     validate_episodes: int = 64
     """Episodes of a validation."""

@@ -20,14 +20,15 @@ from tasks.episode import Batch
 class Inner:
     """How a task is adapted to."""
 
-    steps: int = 5
-    """Gradient steps on the support set, 0 or more."""
-    lr_weights: float = 0.5
+    steps: int = 1
+    """Gradient steps on the support set, 0 or more; T-NAS takes 5, and so does adaptation after meta-training."""
+    lr_weights: float = 1.0
     """Step size of the weights; T-NAS uses 0.1, which is slower to learn from few tasks."""
     lr_arch: float = 1.0
     """Step size of the logits; T-NAS uses 30 with softmax gates, 0 freezes the architecture."""
-    first_order: bool = True
-    """Ignore second derivatives in the outer gradient (FOMAML)."""
+    first_order: bool = False
+    """Ignore second derivatives in the outer gradient (FOMAML). One exact step learns more from as many tasks
+    than two or three steps at first order (docs/results.md)."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "lr_weights", "lr_arch"):
