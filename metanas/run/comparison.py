@@ -1,7 +1,7 @@
 """All methods on the same episodes: the fair comparison that every evaluation prints."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -101,13 +101,14 @@ class Comparison:
             mine.inductive.extend(score.inductive)
             mine.genotypes.extend(score.genotypes)
 
-    def summary(self) -> dict[str, Summary]:
-        """All methods' entries of result.json."""
-        bench = self.bench
-        distinct = {genotype for score in self.scores.values() for genotype in score.genotypes}
-        costs = {genotype: cost(bench.space.child(genotype, bench.spec), bench.spec) for genotype in distinct}
+    def genotypes(self) -> list[Genotype]:
+        """Every architecture that was scored, once."""
+        return sorted({genotype for score in self.scores.values() for genotype in score.genotypes})
+
+    def summary(self, costs: Mapping[Genotype, Cost]) -> dict[str, Summary]:
+        """All methods' entries of result.json; `costs` of all `genotypes`."""
         found = {name: [costs[genotype] for genotype in score.genotypes] for name, score in self.scores.items()}
-        found["supernet"] = [cost(bench.net, bench.spec)]
+        found["supernet"] = [cost(self.bench.net, self.bench.spec)]
         return {name: score.summary(TITLES[name], found[name]) for name, score in self.scores.items()}
 
     def clock(self, episode: Episode) -> None:
@@ -144,3 +145,7 @@ class Examiner:
         comparison = Comparison(self.bench, self.start)
         comparison.add(stack([self.episodes[i] for i in range(first, last)]), first)
         return comparison.scores
+
+    def cost(self, genotype: Genotype) -> Cost:
+        """What a child costs; counting takes a tenth of a second."""
+        return cost(self.bench.space.child(genotype, self.bench.spec), self.bench.spec)

@@ -2,19 +2,20 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from metanas.config import Experiment
 from metanas.evaluate.report import write_report
 from metanas.parallel import Crew
 from metanas.run import build
-from metanas.run.comparison import Comparison, Examiner
+from metanas.run.comparison import Comparison, Examiner, Summary
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.pictures import draw_genotype
 from metanas.run.restore import Restored, restore
 from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
+from metanas.spaces.cost import Cost
 from metanas.spaces.space import Genotype
 from metanas.track.console import Progress
 from tasks.dataset import Dataset
@@ -44,22 +45,12 @@ def evaluate(
     episodes = build.episodes(experiment, data, split, bench.device)
     start = restored.state.learner.params
     comparison = Comparison(bench, start)
-    settings = experiment.evaluate
     with directory.locked(), Interrupt() as interrupt:
-        with Progress("episode", settings.episodes, 50, quiet) as progress:
-            parts = spans(0, settings.episodes, settings.chunk)
-            processes = build.processes(experiment)
-            with Crew(Examiner(bench, start, episodes), processes) as crew:
-                for i in range(0, len(parts), processes):
-                    for found in crew.map("scores", parts[i : i + processes]):
-                        comparison.extend(found)
-                    scores = comparison.scores[DEPLOYED[experiment.adapt.deploy]].transductive
-                    progress.update(len(scores), acc=statistics.fmean(scores))
-                    interrupt.check()
-        for i in range(min(settings.timed, settings.episodes)):
+        costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
+        for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
             comparison.clock(stack([episodes[i]]))
             interrupt.check()
-        result = summarise(comparison, restored, data, split)
+        result = summarise(comparison, comparison.summary(costs), restored, data, split)
         directory.write_json("result.json", result)
         _draw_cells(bench, comparison.scores["child"].genotypes, directory)
         _track(directory, experiment, result)
@@ -67,10 +58,27 @@ def evaluate(
     return result
 
 
-def summarise(comparison: Comparison, restored: Restored, data: Dataset, split: SplitName) -> Result:
+def _score(comparison: Comparison, examiner: Examiner, interrupt: Interrupt, *, quiet: bool) -> dict[Genotype, Cost]:
+    """Fills `comparison` with the scores of all episodes; returns what the networks cost that were found."""
+    experiment = examiner.bench.experiment
+    settings, processes = experiment.evaluate, build.processes(experiment)
+    parts = spans(0, settings.episodes, settings.chunk)
+    with Crew(examiner, processes) as crew, Progress("episode", settings.episodes, 50, quiet) as progress:
+        for i in range(0, len(parts), processes):
+            for found in crew.map("scores", parts[i : i + processes]):
+                comparison.extend(found)
+            scores = comparison.scores[DEPLOYED[experiment.adapt.deploy]].transductive
+            progress.update(len(scores), acc=statistics.fmean(scores))
+            interrupt.check()
+        genotypes = comparison.genotypes()
+        return dict(zip(genotypes, crew.map("cost", [(genotype,) for genotype in genotypes]), strict=True))
+
+
+def summarise(
+    comparison: Comparison, baselines: Mapping[str, Summary], restored: Restored, data: Dataset, split: SplitName
+) -> Result:
     """The content of result.json."""
     experiment, state = restored.bench.experiment, restored.state
-    baselines = comparison.summary()
     genotypes = comparison.scores["child"].genotypes
     headline = baselines[DEPLOYED[experiment.adapt.deploy]]
     counts = Counter(genotypes).most_common()

@@ -1,6 +1,6 @@
 """What a network costs: parameters, and multiply-accumulates for one image."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -9,8 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tasks.episode import TaskSpec
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """Size and work of a network."""
 
     params: int
