@@ -52,15 +52,16 @@ class Crew:
             for pipe, share in zip(self._pipes, shares[1:], strict=True):
                 if share:
                     pipe.send((method, [_pack(items[i]) for i in share]))
-            results: dict[int, Any] = {i: getattr(self._owner, method)(*items[i]) for i in shares[0]}
-            for pipe, share in zip(self._pipes, shares[1:], strict=True):
-                if share:
-                    answer = pipe.recv()
-                    if isinstance(answer, BaseException):
-                        raise answer
-                    results |= zip(share, map(_unpack, answer), strict=True)
+            try:
+                results: dict[int, Any] = {i: getattr(self._owner, method)(*items[i]) for i in shares[0]}
+            finally:  # an answer that is not read now would be taken for that of the next call
+                answers = [pipe.recv() if share else [] for pipe, share in zip(self._pipes, shares[1:], strict=True)]
         except (EOFError, ConnectionError) as error:
             raise RunError("a worker process has died, perhaps for lack of memory; use fewer with threads=1") from error
+        for share, answer in zip(shares[1:], answers, strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            results |= zip(share, map(_unpack, answer), strict=True)
         return [results[i] for i in range(len(items))]
 
     def __enter__(self) -> Self:

@@ -58,6 +58,14 @@ def test_an_error_of_a_copy_is_raised_here() -> None:
         crew.map("fail", [(i,) for i in range(2)])
 
 
+@pytest.mark.parametrize("items", [[(0,), (1,)], [(1,), (0,)]], ids=["in a copy", "here"])
+def test_after_an_error_the_answers_are_those_of_the_next_call(items: list[tuple[int]]) -> None:
+    with Crew(Owner(), 2) as crew:
+        with pytest.raises(NonFiniteError):
+            crew.map("fail", items)
+        assert [index for index, _ in crew.map("process", [(7,), (8,)])] == [7, 8]
+
+
 def test_a_killed_copy_is_one_clear_error() -> None:
     with Crew(Owner(), 2) as crew, pytest.raises(RunError, match="a worker process has died"):
         crew.map("die", [(i,) for i in range(2)])

@@ -235,7 +235,7 @@ def _reproduction(run_dir: Path, env: Record) -> Html:
     parts = [page.code("\n".join(commands))]
     if isinstance(argv, list):
         parts += [page.paragraph("This run was started with:"), page.code(shlex.join(map(str, argv)))]
-    note = "The same seed, versions and number of threads give the same figures."
+    note = "The same seed and versions give the same figures, on any number of cores."
     return page.section("How to reproduce", page.paragraph(note), *parts)
 
 
@@ -247,7 +247,7 @@ def _device(result: Record) -> str:
     device, threads = result.get("device"), result.get("threads")
     if device is None:
         return MISSING
-    return f"{device}, {threads} threads" if device == "cpu" and threads else str(device)
+    return f"{device}, {threads} processes" if device == "cpu" and threads else str(device)
 
 
 def _existing(path: Path) -> Path:

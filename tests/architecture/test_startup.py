@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "learn2learn", "higher", "matplotlib", "wandb")
+HEAVY = ("torch", "torchvision", "learn2learn", "higher", "matplotlib", "wandb", "rich")
 
 REPORT = f"print('heavy:', [name for name in {HEAVY!r} if name in __import__('sys').modules])"
 HELP = "from metanas.cli import app\napp(['--help'], standalone_mode=False)\n"
