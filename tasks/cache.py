@@ -47,7 +47,7 @@ def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: C
 def _read(path: Path) -> ImageBank | None:
     """The bank in `path`, or None when there is none or it is damaged."""
     try:
-        data = path.read_bytes()
+        data = memoryview(path.read_bytes())  # a view's slice copies nothing
     except OSError:
         return None
     if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:

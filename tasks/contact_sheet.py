@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tasks.bank import ImageBank
 from tasks.errors import DataError
+from tasks.picture import to_picture
 
 _GAP = 2  # pixels between images
 
@@ -27,16 +28,13 @@ def contact_sheet(
     Raises:
         DataError: when there is nothing to draw, a class is unknown, or images have neither 1 nor 3 channels.
     """
-    from PIL import Image
-
     if per_class < 1 or zoom < 1:
         raise DataError(f"a contact sheet needs per_class >= 1 and zoom >= 1, got {per_class} and {zoom}")
     if bank.image[0] not in (1, 3):
         raise DataError(f"{bank.name}: a picture has 1 or 3 channels, got {bank.image[0]}; select some")
     sheet = sheet_of(bank, _chosen(bank, classes), per_class)
     sheet = sheet.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
-    picture = sheet[0] if len(sheet) == 1 else sheet.permute(1, 2, 0)
-    Image.fromarray(picture.contiguous().numpy()).save(path, optimize=True)
+    to_picture(sheet).save(path, optimize=True)
 
 
 def sheet_of(bank: ImageBank, classes: Sequence[str], per_class: int) -> Tensor:

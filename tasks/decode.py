@@ -1,11 +1,11 @@
-"""Decoding: one image file to one tensor of the wanted size."""
+"""Decoding: image files to tensors of the wanted size."""
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from tasks.errors import DataError
+from tasks.picture import to_pixels
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 """What counts as an image file, in lower case."""
@@ -14,6 +14,11 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 def is_image(path: Path) -> bool:
     """Whether `path` is a visible file that claims to be an image."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def image_files(path: Path) -> list[Path]:
+    """The image files of the directory `path`, in the order of their names."""
+    return sorted(entry for entry in path.iterdir() if is_image(entry))
 
 
 def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
@@ -27,7 +32,7 @@ def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
     """
     from PIL import Image, ImageOps
 
-    channels, height, width = image
+    channels = image[0]
     if channels not in (1, 3):
         raise DataError(f"{path}: expected to give 1 or 3 channels, asked for {channels}; set image to either")
     try:
@@ -43,10 +48,4 @@ def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
         raise DataError(
             f"{path}: expected an image, got a file that cannot be read ({error}); replace or remove it"
         ) from error
-    if picture.size != (width, height):
-        smaller = picture.width >= width and picture.height >= height
-        # Area averaging keeps thin strokes when shrinking; enlarging with it would make blocks.
-        method = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-        picture = picture.resize((width, height), method)
-    flat = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-    return flat.view(height, width, channels).permute(2, 0, 1).contiguous()
+    return to_pixels(picture, image)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from PIL import Image
-
 from metanas.config import Experiment
 from metanas.config_file import load_experiment
 from metanas.run import build
@@ -12,6 +10,7 @@ from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate
 from metanas.run.meta_train import meta_train
 from tasks.bank import ImageBank
+from tasks.picture import to_picture
 from tasks.sampler import EpisodeSampler
 
 SETTINGS = ["name=demo", "evaluate.episodes=300"]
@@ -47,7 +46,7 @@ def write_example(experiment: Experiment, folder: Path) -> None:
             where = folder / part / name
             where.mkdir(parents=True, exist_ok=True)
             for i, row in enumerate(chosen):
-                Image.fromarray(bank.pixels[row, 0].numpy()).save(where / f"{i:02d}.png")
+                to_picture(bank.pixels[row]).save(where / f"{i:02d}.png")
 
 
 def _class_of(bank: ImageBank, row: int) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tasks.bank import ImageBank
 from tasks.dataset import Dataset
-from tasks.decode import decode, is_image
+from tasks.decode import decode, image_files
 from tasks.errors import DataError
 from tasks.split import SPLITS, ClassSplit, SplitName
 from tasks.stream import stream
@@ -71,7 +71,7 @@ def read_folder(path: Path, image: tuple[int, int, int], *, least_classes: int =
             beside them, or a file with an image's suffix that cannot be read.
     """
     _require_directory(path)
-    folders, loose = _folders(path), _images(path)
+    folders, loose = _folders(path), image_files(path)
     if not folders:
         raise DataError(f"{path}: expected one folder for each class, got none; make them")
     if loose:
@@ -84,7 +84,7 @@ def read_folder(path: Path, image: tuple[int, int, int], *, least_classes: int =
             f"{path}: expected at least {least_classes} class folders, got {len(folders)}, "
             f"first {folders[0].name!r}; add another class"
         )
-    files = {entry.name: _images(entry) for entry in folders}
+    files = {entry.name: image_files(entry) for entry in folders}
     empty = [name for name, images in files.items() if not images]
     if empty:
         raise DataError(f"{path / empty[0]}: expected images of this class, got none; add some or remove it")
@@ -94,7 +94,7 @@ def read_folder(path: Path, image: tuple[int, int, int], *, least_classes: int =
 def read_unlabelled(path: Path, image: tuple[int, int, int]) -> Decoded:
     """Images that lie in `path` itself, without labels; `DataError` when there is none or one is damaged."""
     _require_directory(path)
-    images = _images(path)
+    images = image_files(path)
     if not images:
         raise DataError(f"{path}: expected images (png, jpg, jpeg, bmp, gif, webp), got none; add some")
     return [(file, decode(file, image)) for file in images]
@@ -116,7 +116,3 @@ def _folders(path: Path) -> list[Path]:
     # __MACOSX: what archives from a Mac leave behind.
     entries = (entry for entry in path.iterdir() if entry.is_dir())
     return sorted(entry for entry in entries if not entry.name.startswith(".") and entry.name != "__MACOSX")
-
-
-def _images(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if is_image(entry))
