@@ -4,13 +4,12 @@ A value out of its range is a `ConfigError` that names the key.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.optim import Adam
-
-SourceName = Literal["glyphs", "omniglot", "folder"]
+from tasks.catalogue import CARDS, SourceName
 
 
 @dataclass(frozen=True)
@@ -26,20 +25,21 @@ class Data:
     resolution: int = 28
     """Height and width in pixels, 8 to 512."""
     channels: int = 1
-    """1 or 3, for `folder`; the other sources have one channel."""
+    """1 for grey, 3 for colours; each source says which of them it has."""
     rotations: bool = False
     """Every class turned by 90, 180 and 270 degrees counts as a class of its own."""
 
     def __post_init__(self) -> None:
         _between("data.resolution", self.resolution, 8, 512)
         for name in self.mix:
-            if name not in get_args(SourceName) or name == self.source:
-                others = [known for known in get_args(SourceName) if known != self.source]
+            if name not in CARDS or name == self.source:
+                others = [known for known in CARDS if known != self.source]
                 raise ConfigError(f"data.mix names further sources, some of {', '.join(others)}, got {name!r}")
-        if self.channels not in (1, 3):
-            raise ConfigError(f"data.channels must be 1 or 3, got {self.channels}")
-        if self.channels == 3 and self.source != "folder":
-            raise ConfigError(f"data.channels must be 1 for data.source={self.source}, got 3")
+        for key, name in [("data.source", self.source), *(("data.mix", name) for name in self.mix)]:
+            allowed = CARDS[name].channels
+            if self.channels not in allowed:
+                expected = " or ".join(map(str, allowed))
+                raise ConfigError(f"data.channels must be {expected} for {key}={name}, got {self.channels}")
 
 
 @dataclass(frozen=True)

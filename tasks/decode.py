@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from tasks.errors import DataError
@@ -49,3 +50,15 @@ def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
             f"{path}: expected an image, got a file that cannot be read ({error}); replace or remove it"
         ) from error
     return to_pixels(picture, image)
+
+
+def decode_class(path: Path, image: tuple[int, int, int], count: int, remedy: str) -> Tensor:
+    """The images of a published class, those in the directory `path`, as uint8 `[count, c, h, w]`.
+
+    Raises:
+        DataError: when there are not `count` images, which `remedy` would mend, or one of them is damaged.
+    """
+    files = image_files(path) if path.is_dir() else []
+    if len(files) != count:
+        raise DataError(f"expected {count} images of a class in {path}, got {len(files)}; {remedy}")
+    return torch.stack([decode(file, image) for file in files])

@@ -12,6 +12,9 @@ import socket
 
 import pytest
 import torch
+from PIL import Image
+
+from tasks.sources import cifar100
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -63,6 +66,19 @@ def real_data() -> Path:
     if not Path(named).is_dir():
         pytest.fail(f"METANAS_DATA must name a folder, got {named}")
     return Path(named)
+
+
+@pytest.fixture
+def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory with CIFAR-100 in class folders, noise of 4 images a class."""
+    monkeypatch.setattr(cifar100, "PER_CLASS", 4)
+    rng = torch.Generator().manual_seed(0)
+    for name in (name for group in cifar100.superclasses().values() for name in group):
+        path = tmp_path / "small" / cifar100.FOLDERS / name.split("/")[1]
+        path.mkdir(parents=True)
+        for i, pixels in enumerate(torch.randint(256, (4, 32, 32, 3), generator=rng).byte().numpy()):
+            Image.fromarray(pixels).save(path / f"{i}.png", compress_level=1)
+    return tmp_path / "small"
 
 
 @pytest.fixture

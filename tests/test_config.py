@@ -32,6 +32,8 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("relax.kind=softmx", "relax.kind.*'softmx', expected one of .*'softmax'"),
     ("data.source=mnist", "data.source.*'mnist', expected one of .*'omniglot'"),
     ("data.channels=3", "data.channels must be 1 for data.source=glyphs, got 3"),
+    ("data.source=cifar_fs", "data.channels must be 3 for data.source=cifar_fs, got 1"),
+    ("data.mix=[fc100]", "data.channels must be 3 for data.mix=fc100, got 1"),
     ("inner=3", "inner must be a group of keys and values, got 3"),
     ("inner=[1,2]", r"inner must be a group of keys and values, got \[1, 2\]"),
     ("inner[0]=3", "inner.0"),
@@ -39,7 +41,7 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("meta.tasks={a: 1}", "meta.tasks must be a single value"),
     ("data.mix=omniglot", r"data.mix must be a list \[a, b\], got omniglot"),
     ('data.mix=["${oc.env:HOME}"]', "data.mix holds an interpolation"),
-    ("data.mix=[faces]", "data.mix names further sources, some of omniglot, folder, got 'faces'"),
+    ("data.mix=[faces]", "data.mix names further sources, some of omniglot, cifar_fs, fc100, folder, got 'faces'"),
     ("track.wandb=null", "track.wandb must be a group"),
     ("data.root=${oc.env:HOME}", "data.root holds an interpolation"),
     ("name=${seed}", "name holds an interpolation"),
@@ -156,6 +158,21 @@ def test_a_number_out_of_range_is_refused_by_name(override: str) -> None:
     key, value = override.split("=")
     with pytest.raises(ConfigError, match=rf"^{re.escape(key)} must be .*got {value.split('e')[0]}"):
         load_experiment(None, [override])
+
+
+@pytest.mark.parametrize("source", ["cifar_fs", "fc100", "folder"])
+def test_colours_need_no_more_than_to_be_asked_for(source: str) -> None:
+    overrides = [f"data.source={source}", "data.channels=3", "data.resolution=32"]
+    assert load_experiment(None, overrides) == Experiment(data=Data(source=source, channels=3, resolution=32))
+    with pytest.raises(ConfigError, match=f"data.channels must be .*3 for data.source={source}, got 4"):
+        load_experiment(None, [*overrides, "data.channels=4"])
+
+
+def test_a_source_that_is_mixed_in_has_the_channels_too() -> None:
+    colours = ["data.source=folder", "data.channels=3"]
+    assert load_experiment(None, [*colours, "data.mix=[cifar_fs]"]).data.mix == ["cifar_fs"]
+    with pytest.raises(ConfigError, match="data.channels must be 1 for data.mix=omniglot, got 3"):
+        load_experiment(None, [*colours, "data.mix=[cifar_fs, omniglot]"])
 
 
 def test_softmax_refuses_the_temperature_that_straight_through_takes() -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import numpy
 import torch
 
-from metanas.config import Data, Experiment, SourceName
+from metanas.config import Data, Experiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.learner import Descent, MetaLearner
@@ -20,11 +20,14 @@ from metanas.spaces.fewshot import FewShot
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
+from tasks.catalogue import SourceName
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
 from tasks.episode import Episodes, TaskSpec
 from tasks.mixture import Mixture
 from tasks.sampler import EpisodeSampler
+from tasks.sources.cifar_fs import cifar_fs
+from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
 from tasks.sources.omniglot import omniglot
@@ -33,6 +36,8 @@ from tasks.split import SplitName
 SOURCES: dict[str, Callable[[Data], Dataset]] = {
     "glyphs": lambda data: glyphs(data.resolution, cache=cache_root()),
     "omniglot": lambda data: omniglot(data_root(data.root), data.resolution, cache=cache_root()),
+    "cifar_fs": lambda data: cifar_fs(data_root(data.root), data.resolution, cache=cache_root()),
+    "fc100": lambda data: fc100(data_root(data.root), data.resolution, cache=cache_root()),
     "folder": lambda data: folder(data_root(data.root), (data.channels, data.resolution, data.resolution)),
 }
 

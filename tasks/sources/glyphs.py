@@ -18,6 +18,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 from tasks.bank import ImageBank
 from tasks.cache import cached
+from tasks.card import Card
 from tasks.dataset import Dataset
 from tasks.errors import DataError
 from tasks.sources.faces import draw, faces_of, matplotlib_version
@@ -80,9 +81,7 @@ def glyphs(resolution: int = 28, seed: int = 0, cache: Path | None = None) -> Da
     """
     if resolution < 8:
         raise DataError(f"glyphs need a resolution of at least 8 pixels, got {resolution}; try 28")
-    by_split = characters()
-    names = {split: tuple(by_split[split]) for split in SPLITS}
-    codes = {name: code for split in SPLITS for name, code in by_split[split].items()}
+    codes = {name: code for part in characters().values() for name, code in part.items()}
     key: dict[str, str | int] = {
         "version": _VERSION,
         "list": hashlib.sha256(LIST.read_bytes()).hexdigest(),
@@ -92,7 +91,7 @@ def glyphs(resolution: int = 28, seed: int = 0, cache: Path | None = None) -> Da
         "pillow": version("pillow"),
     }
     bank = cached(cache, f"glyphs-{resolution}", key, lambda: draw_classes(codes, resolution, seed))
-    return Dataset("glyphs", bank, ClassSplit(names["train"], names["validation"], names["test"]))
+    return Dataset("glyphs", bank, script_split())
 
 
 def characters() -> dict[SplitName, dict[str, int]]:
@@ -107,6 +106,22 @@ def characters() -> dict[SplitName, dict[str, int]]:
         else:
             target.update({f"{script}/U+{word}": int(word, 16) for word in text.split()})
     return listed
+
+
+def script_split() -> ClassSplit:
+    """The division by scripts: 1224, 75 and 177 class names."""
+    listed = characters()
+    return ClassSplit(*(tuple(listed[split]) for split in SPLITS))
+
+
+CARD = Card(
+    title="glyphs",
+    channels=(1,),
+    per_class=PER_CLASS,
+    split=script_split,
+    licence="that of the fonts in matplotlib",
+    origin="built in",
+)
 
 
 def draw_classes(codes: dict[str, int], resolution: int, seed: int) -> ImageBank:

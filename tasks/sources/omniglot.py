@@ -9,13 +9,11 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from tasks.bank import ImageBank
 from tasks.cache import cached
+from tasks.card import Card
 from tasks.dataset import Dataset
-from tasks.decode import decode
+from tasks.decode import decode_class
 from tasks.errors import DataError
 from tasks.split import SPLITS, ClassSplit
 
@@ -42,7 +40,6 @@ def omniglot(root: Path, resolution: int = 28, cache: Path | None = None) -> Dat
         raise DataError(f"Omniglot needs a resolution of at least 1 pixel, got {resolution}; try 28")
     split = vinyals_split()
     classes = [name for part in SPLITS for name in split[part]]
-    images = root / "omniglot-py"
     key: dict[str, str | int] = {
         "version": _VERSION,
         "list": hashlib.sha256(LIST.read_bytes()).hexdigest(),
@@ -50,7 +47,7 @@ def omniglot(root: Path, resolution: int = 28, cache: Path | None = None) -> Dat
         "root": str(root.resolve()),
         "pillow": version("pillow"),
     }
-    bank = cached(cache, f"omniglot-{resolution}", key, lambda: _read(images, classes, resolution))
+    bank = cached(cache, f"omniglot-{resolution}", key, lambda: _read(root, classes, resolution))
     return Dataset("omniglot", bank, split)
 
 
@@ -64,24 +61,24 @@ def vinyals_split() -> ClassSplit:
     return ClassSplit(train, validation, test)
 
 
-def _read(images: Path, classes: list[str], resolution: int) -> ImageBank:
-    for part in ("images_background", "images_evaluation"):
-        if not (images / part).is_dir():
-            raise DataError(
-                f"expected Omniglot in {images / part}, got nothing there; unpack {part}.zip of "
-                "brendenlake/omniglot into it, or run torchvision.datasets.Omniglot(root, download=True) "
-                "with background=True and with background=False"
-            )
-    decoded = {name: _read_class(images / name, resolution) for name in classes}
+CARD = Card(
+    title="Omniglot",
+    channels=(1,),
+    side=105,
+    per_class=PER_CLASS,
+    split=vinyals_split,
+    megabytes=16,
+    licence="MIT",
+    layouts=(("omniglot-py/images_background", "omniglot-py/images_evaluation"),),
+    origin="unpack images_background.zip and images_evaluation.zip of brendenlake/omniglot in omniglot-py, or run "
+    "torchvision.datasets.Omniglot(root, download=True) with background=True and with background=False",
+)
+
+
+def _read(root: Path, classes: list[str], resolution: int) -> ImageBank:
+    CARD.require(root)
+    image = (1, resolution, resolution)
+    folders = {name: root / "omniglot-py" / name for name in classes}
+    # Paper is white in the originals.
+    decoded = {name: 255 - decode_class(path, image, PER_CLASS, CARD.origin) for name, path in folders.items()}
     return ImageBank.from_classes("omniglot", decoded)
-
-
-def _read_class(path: Path, resolution: int) -> Tensor:
-    files = sorted(path.glob("*.png"))
-    if len(files) != PER_CLASS:
-        raise DataError(
-            f"expected {PER_CLASS} images of a character in {path}, got {len(files)}; unpack Omniglot again "
-            "(brendenlake/omniglot, or torchvision.datasets.Omniglot(root, download=True))"
-        )
-    paper_white = torch.stack([decode(file, (1, resolution, resolution)) for file in files])
-    return 255 - paper_white

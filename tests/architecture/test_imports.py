@@ -32,8 +32,9 @@ LAYERS = {
     "metanas.objective": Layer(f"{BOTTOM} metanas.relax tasks.episode", "torch"),
     "metanas.spaces": Layer(f"{BOTTOM} tasks.episode", "torch matplotlib"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch"),
-    # The configuration is made of the dataclasses of components, which stand in the components' files.
-    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt", ""),
+    # The configuration is made of the dataclasses of components, which stand in the components' files; what a
+    # source may be asked for stands in the catalogue.
+    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt tasks.catalogue", ""),
     "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.estimators": Layer(

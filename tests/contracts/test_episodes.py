@@ -1,6 +1,8 @@
 """The contract of `tasks.episode.Episodes`; a source of episodes joins with one line in SOURCES."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from PIL import Image
 
 from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, Mixture, TaskSpec, check_episode, stream
 from tasks.augment import rotations
+from tasks.sources import cifar100
+from tasks.sources.cifar_fs import cifar_fs
+from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import characters, draw_classes
 
@@ -48,11 +53,25 @@ def of_folder(seed: int, root: Path) -> Episodes:
     return EpisodeSampler(folder(root, IMAGE)["train"], SPEC, seed)
 
 
+def of_cifar(make: Callable[[Path, int], Dataset], seed: int, root: Path) -> Episodes:
+    rng = stream(0, "cifar")
+    for name in (name for group in cifar100.superclasses().values() for name in group):
+        path = root / cifar100.FOLDERS / name.removeprefix("cifar100/")
+        path.mkdir(parents=True, exist_ok=True)
+        for i, pixels in enumerate(torch.randint(256, (5, 12, 12, 3), generator=rng).byte().numpy()):
+            Image.fromarray(pixels).save(path / f"{i}.png", compress_level=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cifar100, "PER_CLASS", 5)
+        return EpisodeSampler(make(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
+
+
 SOURCES: dict[str, Make] = {
     "noise": of_noise,
     "rotations": of_rotations,
     "glyphs": of_glyphs,
     "folder": of_folder,
+    "cifar_fs": partial(of_cifar, cifar_fs),
+    "fc100": partial(of_cifar, fc100),
     "mixture": lambda seed, tmp_path: Mixture([of_noise(seed, tmp_path), of_glyphs(seed, tmp_path)], seed),
 }
 

@@ -1,0 +1,62 @@
+"""Cards: what is known about a data set before its first image is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import DataError
+from tasks.split import SPLITS, ClassSplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """The facts about one data set; None where they are the user's."""
+
+    title: str
+    """Its name in its paper, for messages."""
+    channels: tuple[int, ...]
+    """What an image may have: 1 for grey, 3 for colours."""
+    side: int | None = None
+    """Height and width of the originals in pixels; None where any is as good."""
+    per_class: int | None = None
+    """Images of a class."""
+    split: Callable[[], ClassSplit] | None = None
+    """Reads the published division of its classes."""
+    megabytes: int = 0
+    """Size of the download, 10^6 bytes; 0 where there is none."""
+    licence: str
+    """As stated by its authors."""
+    layouts: tuple[tuple[str, ...], ...] = ()
+    """Where images may lie below the data directory: ways to lay them out, each the folders that it needs."""
+    origin: str
+    """Where images come from; for what must be downloaded, what to do, as the end of a message."""
+
+    @property
+    def classes(self) -> tuple[int, ...] | None:
+        """How many classes are in train, validation and test."""
+        if self.split is None:
+            return None
+        split = self.split()
+        return tuple(len(split[name]) for name in SPLITS)
+
+    @property
+    def images(self) -> int | None:
+        """How many images there are."""
+        classes = self.classes
+        return None if classes is None or self.per_class is None else self.per_class * sum(classes)
+
+    def find(self, root: Path) -> tuple[str, ...] | None:
+        """The first layout that is whole below the data directory `root`; None where none is."""
+        return next((layout for layout in self.layouts if not _missing(root, layout)), None)
+
+    def require(self, root: Path) -> tuple[str, ...]:
+        """What `find` finds; raises `DataError` that says where the images belong and where to get them."""
+        found = self.find(root)
+        if found is None:
+            places = " or ".join(_missing(root, layout)[0] for layout in self.layouts)
+            raise DataError(f"expected {self.title} in {places}, got nothing there; {self.origin}")
+        return found
+
+
+def _missing(root: Path, layout: tuple[str, ...]) -> list[str]:
+    return [str(root / folder) for folder in layout if not (root / folder).is_dir()]

@@ -1,0 +1,112 @@
+"""CIFAR-100: 100 classes of 600 colour images, 32 x 32 (Krizhevsky 2009), which few-shot data sets divide anew.
+
+Read from either layout, both with training and test images together:
+
+    ROOT/cifar-100-python/{train,test,meta}     the official batches
+    ROOT/cifar100/data/CLASS/*.png              class folders, as CIFAR-FS is distributed
+
+A class is named `cifar100/CLASS` in every data set made of it, so that what is learned in one is known in the other.
+"""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tasks.bank import ImageBank
+from tasks.cache import cached
+from tasks.card import Card
+from tasks.decode import decode_class
+from tasks.errors import DataError
+from tasks.picture import to_pixels
+
+LIST = Path(__file__).with_name("cifar100.json")
+"""Superclass -> classes, and where they come from."""
+PER_CLASS = 600
+"""Images of a class, 500 and 100 in the original division."""
+BATCHES, FOLDERS = "cifar-100-python", "cifar100/data"
+"""Where the two layouts lie."""
+CARD = Card(
+    title="CIFAR-100",
+    channels=(3,),
+    side=32,
+    per_class=PER_CLASS,
+    megabytes=169,
+    licence="none stated",
+    layouts=((BATCHES,), (FOLDERS,)),
+    origin="unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz in the data directory, or run "
+    "torchvision.datasets.CIFAR100(root, download=True)",
+)
+
+_VERSION = 1  # of the decoding below: a change makes old caches strangers
+
+
+def cifar100(root: Path, resolution: int = 32, cache: Path | None = None) -> ImageBank:
+    """All 100 classes in alphabetical order, `[3, resolution, resolution]`.
+
+    Args:
+        root: holds `cifar-100-python` or `cifar100/data`; the first is taken where both are there.
+        resolution: height and width in pixels; smaller ones are averaged down, larger ones interpolated.
+        cache: directory where the decoded images are kept; None decodes 60,000 images anew.
+
+    Raises:
+        DataError: when images are missing or damaged, or `cache` cannot be written.
+    """
+    if resolution < 1:
+        raise DataError(f"CIFAR-100 needs a resolution of at least 1 pixel, got {resolution}; try 32")
+    key: dict[str, str | int] = {
+        "version": _VERSION,
+        "resolution": resolution,
+        "root": str(root.resolve()),
+        "pillow": version("pillow"),
+    }
+    return cached(cache, f"cifar100-{resolution}", key, lambda: _read(root, (3, resolution, resolution)))
+
+
+def class_name(name: str) -> str:
+    """The class `name` of CIFAR-100, as every data set made of its images calls it."""
+    return f"cifar100/{name}"
+
+
+def superclasses() -> dict[str, tuple[str, ...]]:
+    """The 20 superclasses with the names of their five classes."""
+    listed = json.loads(LIST.read_text(encoding="utf-8"))["superclasses"]
+    return {group: tuple(map(class_name, classes)) for group, classes in listed.items()}
+
+
+def _read(root: Path, image: tuple[int, int, int]) -> ImageBank:
+    (layout,) = CARD.require(root)
+    read = _read_batches if layout == BATCHES else _read_folders
+    names = sorted(name for group in superclasses().values() for name in group)
+    images = read(root / layout, names, image)
+    return ImageBank.from_classes("cifar100", {name: _in_order(images[name]) for name in names})
+
+
+def _read_folders(path: Path, names: list[str], image: tuple[int, int, int]) -> dict[str, Tensor]:
+    folders = {name: path / name.removeprefix(class_name("")) for name in names}
+    return {name: decode_class(folder, image, PER_CLASS, CARD.origin) for name, folder in folders.items()}
+
+
+def _read_batches(path: Path, names: list[str], image: tuple[int, int, int]) -> dict[str, Tensor]:
+    from tasks._compat import torchvision
+
+    images: dict[str, list[Tensor]] = {name: [] for name in names}
+    for train in (True, False):
+        try:  # torchvision compares published checksums before it trusts a pickle
+            part = torchvision.datasets.CIFAR100(path.parent, train=train)
+        except RuntimeError as error:
+            raise DataError(
+                f"expected the files train, test and meta of CIFAR-100 in {path}, got some that are missing or "
+                f"damaged; {CARD.origin}"
+            ) from error
+        for picture, label in part:
+            images[class_name(part.classes[label])].append(to_pixels(picture, image))
+    return {name: torch.stack(pixels) for name, pixels in images.items()}
+
+
+def _in_order(images: Tensor) -> Tensor:
+    """`images` `[n, c, h, w]` in an order of their own, so that both layouts give the same episodes."""
+    return torch.stack(sorted(images, key=lambda pixels: hashlib.sha256(pixels.numpy().tobytes()).digest()))

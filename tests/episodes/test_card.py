@@ -1,0 +1,54 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks import DataError
+from tasks.card import Card
+from tasks.catalogue import CARDS
+
+CARD = Card(
+    title="Things",
+    channels=(1,),
+    licence="none",
+    layouts=(("packed",), ("loose/train", "loose/test")),
+    origin="unpack things.zip",
+)
+
+
+def make(root: Path, *folders: str) -> None:
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+
+
+def test_the_first_layout_that_is_whole_is_found(tmp_path: Path) -> None:
+    assert CARD.find(tmp_path) is None
+    make(tmp_path, "loose/train")
+    assert CARD.find(tmp_path) is None
+    make(tmp_path, "loose/test")
+    assert CARD.require(tmp_path) == CARD.find(tmp_path) == ("loose/train", "loose/test")
+    make(tmp_path, "packed")
+    assert CARD.require(tmp_path) == ("packed",)
+
+
+def test_the_folder_that_each_layout_lacks_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "loose/train")
+    with pytest.raises(DataError) as caught:
+        CARD.require(tmp_path)
+    places = f"{tmp_path}/packed or {tmp_path}/loose/test"
+    assert str(caught.value) == f"expected Things in {places}, got nothing there; unpack things.zip"
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "images"),
+    [
+        ("glyphs", (1224, 75, 177), 29520),
+        ("omniglot", (1028, 172, 423), 32460),
+        ("cifar_fs", (64, 16, 20), 60000),
+        ("fc100", (60, 20, 20), 60000),
+        ("folder", None, None),
+    ],
+)
+def test_the_published_numbers_are_counted(name: str, classes: tuple[int, ...] | None, images: int | None) -> None:
+    assert (CARDS[name].classes, CARDS[name].images) == (classes, images)
+    assert replace(CARDS[name], split=None).images is None
