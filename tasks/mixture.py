@@ -1,12 +1,27 @@
 """Episodes from several data sets in one endless list: the cross-data-set family."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import torch
 
+from tasks.dataset import Dataset
 from tasks.episode import Episode, Episodes
 from tasks.errors import DataError
+from tasks.split import HELD_OUT, refuse_seen
 from tasks.stream import stream
+
+
+def check_mixable(datasets: Sequence[Dataset]) -> None:
+    """Raises `DataError` when a training class of one data set is a validation or test class of another one.
+
+    Data sets that divide the same images in other ways, such as CIFAR-FS and FC100, would show in training what is
+    judged later.
+    """
+    for learner, judge in permutations(datasets, 2):
+        for split in HELD_OUT:
+            judged = f"the {split} classes of {judge.name}"
+            refuse_seen(learner.split.train, learner.name, judge.split[split], judged)
 
 
 class Mixture:

@@ -1,5 +1,9 @@
-"""Class splits: which classes may be learned from, chosen with, and reported on."""
+"""Class splits: which classes may be learned from, chosen with, and reported on.
 
+A class has one name in every data set that shows it, such as `cifar100/apple`, so that splits can be compared.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -8,6 +12,9 @@ from tasks.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
+"""What no training may see."""
+_NAMED = 8  # classes that a message names
 
 
 @dataclass(frozen=True)
@@ -30,3 +37,22 @@ class ClassSplit:
     def __getitem__(self, split: SplitName) -> tuple[str, ...]:
         """The class list of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+def refuse_seen(trained: Sequence[str], learner: str, held_out: Sequence[str], judge: str) -> None:
+    """Raises `DataError` when classes are `held_out` that were `trained` on, perhaps as part of another data set.
+
+    Args:
+        trained: names of training classes.
+        learner: whose they are, for the message.
+        held_out: names of the classes that choose or report.
+        judge: whose they are, for the message, e.g. `the test classes of fc100`.
+    """
+    seen = set(trained)
+    shared = [name for name in held_out if name in seen]
+    if shared:
+        more = f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else ""
+        raise DataError(
+            f"{judge} must be unseen, but {learner} trains on {len(shared)} of them: "
+            f"{', '.join(shared[:_NAMED])}{more}; keep the two in separate runs"
+        )

@@ -20,18 +20,18 @@ from metanas.spaces.fewshot import FewShot
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
-from tasks.catalogue import SourceName
+from tasks.catalogue import CARDS, SourceName
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
 from tasks.episode import Episodes, TaskSpec
-from tasks.mixture import Mixture
+from tasks.mixture import Mixture, check_mixable
 from tasks.sampler import EpisodeSampler
 from tasks.sources.cifar_fs import cifar_fs
 from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
 from tasks.sources.omniglot import omniglot
-from tasks.split import SplitName
+from tasks.split import HELD_OUT, SplitName, refuse_seen
 
 SOURCES: dict[str, Callable[[Data], Dataset]] = {
     "glyphs": lambda data: glyphs(data.resolution, cache=cache_root()),
@@ -95,8 +95,18 @@ def training(experiment: Experiment, found: Dataset, where: torch.device) -> Epi
     """The episodes of meta-training: those of the data set `found`, mixed with those of `data.mix`."""
     data = experiment.data
     others = [replace(data, source=cast(SourceName, name), mix=[]) for name in data.mix]
-    members = [episodes(experiment, part, "train", where) for part in (found, *map(dataset, others))]
+    parts = [found, *map(dataset, others)]
+    check_mixable(parts)
+    members = [episodes(experiment, part, "train", where) for part in parts]
     return members[0] if len(members) == 1 else Mixture(members, experiment.seed)
+
+
+def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
+    """Raises `DataError` when `split` of `found` holds out what the run `trained` on as another published data set."""
+    for name in (trained.data.source, *trained.data.mix):
+        published = CARDS[name].split
+        if published is not None and split in HELD_OUT:
+            refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")
 
 
 def space(experiment: Experiment) -> SearchSpace:

@@ -38,10 +38,14 @@ def evaluate(
         experiment: its configuration, perhaps with another `evaluate`, `adapt` or `data`.
         split: whose classes the episodes show.
         quiet: no progress.
+
+    Raises:
+        DataError: images are missing, or the run was trained on classes of `split`.
     """
     restored = restore(directory, experiment)
     bench = restored.bench
     data = build.dataset(experiment.data)
+    build.check_unseen(directory.experiment(), data, split)
     episodes = build.episodes(experiment, data, split, bench.device)
     start = restored.state.learner.params
     comparison = Comparison(bench, start)

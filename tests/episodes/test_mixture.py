@@ -1,9 +1,18 @@
 """Episodes from several data sets."""
 
+import re
+from collections.abc import Sequence
+
 import pytest
 import torch
 
-from tasks import DataError, EpisodeSampler, ImageBank, Mixture, TaskSpec
+from tasks import ClassSplit, DataError, Dataset, EpisodeSampler, ImageBank, Mixture, TaskSpec
+from tasks.augment import rotations
+from tasks.mixture import check_mixable
+from tasks.sources.cifar_fs import bertinetto_split
+from tasks.sources.fc100 import oreshkin_split
+from tasks.sources.glyphs import script_split
+from tasks.sources.omniglot import vinyals_split
 
 
 def sampler(name: str, ink: int, side: int = 8) -> EpisodeSampler:
@@ -34,3 +43,45 @@ def test_members_of_different_shapes_are_refused() -> None:
         Mixture([sampler("a", 0), sampler("b", 0, side=9)], 0)
     with pytest.raises(DataError, match="got none"):
         Mixture([], 0)
+
+
+def dataset(name: str, train: Sequence[str], validation: Sequence[str] = (), test: Sequence[str] = ()) -> Dataset:
+    split = ClassSplit(tuple(train), tuple(validation), tuple(test))
+    classes = [*train, *validation, *test]
+    return Dataset(name, ImageBank.from_classes(name, dict.fromkeys(classes, torch.zeros(1, 1, 2, 2).byte())), split)
+
+
+def of_split(name: str, split: ClassSplit) -> Dataset:
+    return dataset(name, split.train, split.validation, split.test)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_what_one_data_set_holds_out_may_not_be_trained_on_in_another(split: str) -> None:
+    learner, judge = dataset("first", ["c/bee", "c/ray"]), dataset("second", ["c/sea"], **{split: ["c/ray", "c/fox"]})
+    for members in ([learner, judge], [judge, learner]):
+        with pytest.raises(DataError) as caught:
+            check_mixable(members)
+        assert str(caught.value) == (
+            f"the {split} classes of second must be unseen, but first trains on 1 of them: c/ray; "
+            "keep the two in separate runs"
+        )
+        with pytest.raises(DataError, match="first-rotations trains on 4 of them: c/ray, c/ray/rot90, .*c/ray/rot270"):
+            check_mixable([rotations(member) for member in members])
+
+
+def test_two_data_sets_may_train_on_the_same_class() -> None:
+    check_mixable([dataset("first", ["c/bee"], test=["c/fox"]), dataset("second", ["c/bee"], test=["c/fox"])])
+
+
+def test_glyphs_and_omniglot_share_nothing() -> None:
+    check_mixable([of_split("glyphs", script_split()), of_split("omniglot", vinyals_split())])
+
+
+def test_cifar_fs_and_fc100_are_the_same_images() -> None:
+    message = (
+        "classes of fc100 must be unseen, but cifar_fs trains on 13 of them: cifar100/[a-z_]+, .* and 5 more; keep"
+    )
+    with pytest.raises(DataError, match=message) as caught:
+        check_mixable([of_split("cifar_fs", bertinetto_split()), of_split("fc100", oreshkin_split())])
+    assert len(re.findall("cifar100/", str(caught.value))) == 8
+    assert "\n" not in str(caught.value)

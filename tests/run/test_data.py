@@ -1,4 +1,4 @@
-"""The data sets on the command line: which there are, and a run on one in colours."""
+"""The data sets on the command line: which there are, and which may go together."""
 
 from pathlib import Path
 from typing import get_args
@@ -24,13 +24,29 @@ class TestColours:
     def _here(self, small_cifar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("METANAS_DATA", str(small_cifar))
 
-    def test_is_trained_and_judged(self, metanas, tiny_overrides: list[str], tmp_path: Path) -> None:
+    def test_is_trained_and_not_judged_by_what_it_has_seen(
+        self, metanas, tiny_overrides: list[str], tmp_path: Path
+    ) -> None:
         run = tmp_path / "run"
         trained = metanas("meta-train", "-q", "--out", run, *tiny_overrides, *COLOURS)
         assert trained.code == 0, trained.err
         judged = metanas("evaluate", "-q", run)
         assert judged.code == 0, judged.err
         assert "4 episodes of cifar_fs (test classes)" in judged.out
+        refused = metanas("evaluate", "-q", run, "data.source=fc100").line
+        assert "the test classes of fc100 must be unseen, but cifar_fs trains on " in refused
+        assert "cifar100/bee" in refused
+        assert metanas("evaluate", "-q", run, "data.source=fc100", "--split", "train").code == 0
+
+    @pytest.mark.parametrize(("source", "other"), [("cifar_fs", "fc100"), ("fc100", "cifar_fs")])
+    def test_is_not_mixed_with_another_division_of_its_images(
+        self, metanas, tiny_overrides: list[str], tmp_path: Path, source: str, other: str
+    ) -> None:
+        overrides = [*tiny_overrides, *COLOURS, f"data.source={source}", f"data.mix=[{other}]"]
+        line = metanas("meta-train", "--out", tmp_path / "run", *overrides).line
+        assert f"classes of {other} must be unseen, but {source} trains on " in line
+        assert "cifar100/" in line
+        assert not (tmp_path / "run").exists()
 
     def test_leaves_an_example_in_colours(self, tiny, tmp_path: Path) -> None:
         write_example(tiny(*COLOURS), tmp_path / "example")
