@@ -16,6 +16,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # importing rich would double the time of --help
     help="Meta-learned neural architecture search: meta-train a supernet, adapt a cell to a few-shot task in seconds.",
 )
+data = typer.Typer(no_args_is_help=True, help="The data sets that a configuration can name.")
+app.add_typer(data, name="data")
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; defaults where it is silent.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, e.g. inner.steps=3.", metavar="[KEY=VALUE]...")]
@@ -131,6 +133,16 @@ def show_config(
         if overrides and "=" not in overrides[0] and config is None:
             config = Path(overrides.pop(0))
         typer.echo(dump_experiment(load_experiment(config, overrides)), nl=False)
+
+
+@data.command("list")
+def list_data(overrides: Overrides = None) -> None:
+    """Show every data set, and whether it is in the data directory; data.root=DIR names another directory."""
+    with plainly():
+        from metanas.config_file import load_experiment
+        from metanas.run.data import listing
+
+        typer.echo(listing(load_experiment(None, overrides or []).data.root))
 
 
 @app.command()

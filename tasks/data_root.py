@@ -12,12 +12,18 @@ def data_root(configured: str | None) -> Path:
     Raises:
         DataError: when neither is set.
     """
-    chosen = configured or os.environ.get("METANAS_DATA")
-    if not chosen:
+    chosen = find_data_root(configured)
+    if chosen is None:
         raise DataError(
             "expected a directory of data sets, got none; set data.root=DIR or the environment variable METANAS_DATA"
         )
-    return Path(chosen).expanduser()
+    return chosen
+
+
+def find_data_root(configured: str | None) -> Path | None:
+    """As `data_root`, but None when neither is set."""
+    chosen = configured or os.environ.get("METANAS_DATA")
+    return Path(chosen).expanduser() if chosen else None
 
 
 def cache_root() -> Path:

@@ -7,18 +7,24 @@ from metanas.cli import app
 from metanas.config_file import dump_experiment, load_experiment
 
 VERBS = ["meta-train", "evaluate", "adapt", "report", "config", "demo"]
+GROUPS = {"data": ["list"]}
 
 
 def test_help_lists_every_verb() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    assert [verb for verb in VERBS if f" {verb} " not in result.stdout] == []
+    assert [verb for verb in [*VERBS, *GROUPS] if f" {verb} " not in result.stdout] == []
     assert {command.name or command.callback.__name__ for command in app.registered_commands} == set(VERBS)
+    found = {
+        group.name: [command.name for command in group.typer_instance.registered_commands]
+        for group in app.registered_groups
+    }
+    assert found == GROUPS
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, *(f"{group} {verb}" for group in GROUPS for verb in GROUPS[group])])
 def test_every_verb_explains_itself(verb: str) -> None:
-    result = CliRunner().invoke(app, [verb, "--help"])
+    result = CliRunner().invoke(app, [*verb.split(), "--help"])
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
 

@@ -1,5 +1,7 @@
 """The data sets on the command line: which there are, and which may go together."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -9,12 +11,52 @@ from PIL import Image
 from metanas.run.build import SOURCES
 from metanas.run.demo import write_example
 from tasks.catalogue import CARDS, SourceName
+from tasks.sources.cifar100 import FOLDERS
 
 COLOURS = ["data.source=cifar_fs", "data.channels=3", "meta.iterations=1", "meta.validate_every=0"]
 
 
 def test_every_source_has_a_card_and_a_builder() -> None:
     assert list(get_args(SourceName)) == list(CARDS) == list(SOURCES)
+
+
+def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
+    (tmp_path / FOLDERS).mkdir(parents=True)
+    said = metanas("data", "list", f"data.root={tmp_path}")
+    assert (said.code, said.err) == (0, "")
+    root, headings, *lines = said.out.splitlines()
+    assert root == f"data directory: {tmp_path}"
+    assert headings.split("  ")[0] == "source"
+    assert [line.split()[0] for line in lines[: len(CARDS)]] == list(CARDS)
+    glyphs, omniglot, cifar_fs, fc100, folder, *remedies = (" ".join(line.split()) for line in lines)
+    assert glyphs == "glyphs 1224 / 75 / 177 29,520 1 x any x any none that of the fonts in matplotlib built in"
+    assert omniglot == (
+        "omniglot 1028 / 172 / 423 32,460 1 x 105 x 105 16 MB MIT "
+        "missing: omniglot-py/images_background and omniglot-py/images_evaluation"
+    )
+    assert cifar_fs == "cifar_fs 64 / 16 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
+    assert fc100 == "fc100 60 / 20 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
+    assert folder == "folder yours yours 1 or 3 x any x any none yours class folders in data.root=DIR"
+    assert remedies == [f"to get omniglot: {CARDS['omniglot'].origin}"]
+
+
+def test_the_list_needs_no_data_directory(metanas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("METANAS_DATA", raising=False)
+    said = metanas("data", "list")
+    assert said.code == 0
+    assert said.out.startswith("data directory: none; set data.root=DIR or METANAS_DATA\n")
+    assert "missing: cifar-100-python or cifar100/data\n" in said.out
+    monkeypatch.setenv("METANAS_DATA", "/from/environment")
+    assert metanas("data", "list").out.startswith("data directory: /from/environment\n")
+
+
+def test_the_list_loads_no_library_that_reads_images() -> None:
+    program = (
+        "from metanas.cli import app\napp(['data', 'list'], standalone_mode=False)\n"
+        "print([name for name in ('torchvision', 'matplotlib', 'wandb') if name in __import__('sys').modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 class TestColours:
