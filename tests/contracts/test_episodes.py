@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, Mixture, TaskSpec, check_episode, stream
-from tasks.augment import rotations
+from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
 from tasks.sources import cifar100
 from tasks.sources.cifar_fs import cifar_fs
 from tasks.sources.fc100 import fc100
@@ -65,6 +65,11 @@ def of_cifar(make: Callable[[Path, int], Dataset], seed: int, root: Path) -> Epi
         return EpisodeSampler(make(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
 
 
+def of_augmented(seed: int, root: Path) -> Episodes:
+    changes = [partial(random_crop, padding=2), colour_jitter, partial(cutout, size=3)]
+    return Augmented(of_noise(seed, root), changes, seed, query=True)
+
+
 SOURCES: dict[str, Make] = {
     "noise": of_noise,
     "rotations": of_rotations,
@@ -72,6 +77,7 @@ SOURCES: dict[str, Make] = {
     "folder": of_folder,
     "cifar_fs": partial(of_cifar, cifar_fs),
     "fc100": partial(of_cifar, fc100),
+    "augmented": of_augmented,
     "mixture": lambda seed, tmp_path: Mixture([of_noise(seed, tmp_path), of_glyphs(seed, tmp_path)], seed),
 }
 

@@ -1,4 +1,4 @@
-"""Class augmentation: more classes out of the same images."""
+"""Class augmentation: every class turned, as classes of their own."""
 
 import torch
 
