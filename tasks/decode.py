@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tasks.errors import DataError
-from tasks.picture import to_pixels
+from tasks.picture import require_channels, to_pixels
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 """What counts as an image file, in lower case."""
@@ -23,33 +23,23 @@ def image_files(path: Path) -> list[Path]:
 
 
 def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
-    """The picture in `path` as uint8 of shape `image` `[c, h, w]`, resized without regard to its aspect.
+    """The picture in `path` as uint8 of shape `image` `[c, h, w]`, converted as `tasks.picture.to_pixels` says.
 
-    Colours become grey, or grey becomes three equal channels, as `image` asks; transparency shows white
-    paper. Of an animation the first frame counts, and a camera's orientation mark is obeyed.
+    Of an animation the first frame counts, and a camera's orientation mark is obeyed.
 
     Raises:
         DataError: when `image` has neither 1 nor 3 channels, or the file cannot be read as an image.
     """
     from PIL import Image, ImageOps
 
-    channels = image[0]
-    if channels not in (1, 3):
-        raise DataError(f"{path}: expected to give 1 or 3 channels, asked for {channels}; set image to either")
+    require_channels(str(path), image[0])
     try:
         with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith("I"):  # 16 bits; a plain conversion would clip them
-                picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-            picture = picture.convert("L" if channels == 1 else "RGB")
+            return to_pixels(ImageOps.exif_transpose(file), image)
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
         raise DataError(
             f"{path}: expected an image, got a file that cannot be read ({error}); replace or remove it"
         ) from error
-    return to_pixels(picture, image)
 
 
 def decode_class(path: Path, image: tuple[int, int, int], count: int, remedy: str) -> Tensor:

@@ -5,15 +5,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from tasks.errors import DataError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def to_pixels(picture: "Image", image: tuple[int, int, int]) -> Tensor:
-    """`picture`, grey (mode L) for 1 channel or RGB for 3, as uint8 `image` `[c, h, w]`, whatever its aspect was."""
+    """`picture` as uint8 `image` `[c, h, w]`, whatever its aspect was.
+
+    Colours become grey, or grey becomes three equal channels, as `image` asks; transparency shows white paper.
+
+    Raises:
+        DataError: when `image` has neither 1 nor 3 channels.
+    """
     from PIL.Image import Resampling
 
     channels, height, width = image
+    require_channels("a picture", channels)
+    picture = _converted(picture, channels)
     if picture.size != (width, height):
         smaller = picture.width >= width and picture.height >= height
         # Area averaging keeps thin strokes when shrinking; enlarging with it would make blocks.
@@ -28,3 +38,21 @@ def to_picture(pixels: Tensor) -> "Image":
 
     shown = pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)
     return fromarray(shown.contiguous().numpy())
+
+
+def require_channels(where: str, channels: int) -> None:
+    """Raises `DataError`, naming `where`, for what is neither grey nor RGB."""
+    if channels not in (1, 3):
+        raise DataError(f"{where}: expected to give 1 or 3 channels, asked for {channels}; set image to either")
+
+
+def _converted(picture: "Image", channels: int) -> "Image":
+    """Grey or in colours, 8 bits a channel."""
+    from PIL import Image
+
+    if picture.mode.startswith("I"):  # 16 bits; a plain conversion would clip them
+        picture = picture.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("L" if channels == 1 else "RGB")

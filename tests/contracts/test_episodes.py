@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
 
 from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, Mixture, TaskSpec, check_episode, stream
 from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
+from tasks.exchange import TasksetEpisodes, from_torch
 from tasks.sources import cifar100
 from tasks.sources.cifar_fs import cifar_fs
 from tasks.sources.fc100 import fc100
@@ -65,6 +67,25 @@ def of_cifar(make: Callable[[Path, int], Dataset], seed: int, root: Path) -> Epi
         return EpisodeSampler(make(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
 
 
+def _tensors() -> TensorDataset:
+    bank = _noise().bank
+    return TensorDataset(bank.pixels / 255, torch.arange(len(CLASSES)).repeat_interleave(bank.counts))
+
+
+def of_torch(seed: int, root: Path) -> Episodes:
+    return EpisodeSampler(from_torch("tensors", _tensors(), IMAGE)["train"], SPEC, seed)
+
+
+def of_learn2learn(seed: int, root: Path) -> Episodes:
+    from tasks._compat import torchvision  # noqa: F401 - learn2learn imports torchvision itself
+
+    l2l = pytest.importorskip("learn2learn")
+    transforms, data = l2l.data.transforms, l2l.data.MetaDataset(_tensors())
+    ways = transforms.FusedNWaysKShots(data, n=SPEC.n_way, k=SPEC.k_shot + SPEC.n_query)
+    tasks = l2l.data.Taskset(data, [ways, transforms.LoadData(data), transforms.RemapLabels(data)])
+    return TasksetEpisodes(tasks, SPEC, seed)
+
+
 def of_augmented(seed: int, root: Path) -> Episodes:
     changes = [partial(random_crop, padding=2), colour_jitter, partial(cutout, size=3)]
     return Augmented(of_noise(seed, root), changes, seed, query=True)
@@ -77,6 +98,8 @@ SOURCES: dict[str, Make] = {
     "folder": of_folder,
     "cifar_fs": partial(of_cifar, cifar_fs),
     "fc100": partial(of_cifar, fc100),
+    "torch": of_torch,
+    "learn2learn": of_learn2learn,
     "augmented": of_augmented,
     "mixture": lambda seed, tmp_path: Mixture([of_noise(seed, tmp_path), of_glyphs(seed, tmp_path)], seed),
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
-TITLES = ("Augmentation",)
+TITLES = ("Torch data sets", "learn2learn", "Augmentation")
 
 
 def snippet(title: str) -> str:
@@ -18,8 +18,12 @@ def snippet(title: str) -> str:
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_a_snippet_runs(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snippet_runs(
+    title: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    if title == "learn2learn":
+        request.getfixturevalue("learn2learn")
     exec(compile(snippet(title), str(PAGE), "exec"), {})
     assert list(tmp_path.iterdir()) == []
 
