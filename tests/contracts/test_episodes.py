@@ -1,5 +1,7 @@
 """The contract of `tasks.episode.Episodes`; a source of episodes joins with one line in SOURCES."""
 
+import multiprocessing
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -145,3 +147,18 @@ class TestEpisodes:
         before = torch.get_rng_state()
         make(0, tmp_path)[7]
         assert torch.equal(before, torch.get_rng_state())
+
+    def test_a_forked_process_draws_the_same_bits(self, make: Make, tmp_path: Path) -> None:
+        episodes = make(2, tmp_path)
+        here, there = multiprocessing.Pipe(duplex=False)
+
+        def draw() -> None:
+            there.send([tensor.numpy().tobytes() for batch in episodes[5] for tensor in batch])
+
+        process = multiprocessing.get_context("fork").Process(target=draw)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forking beside threads
+            process.start()
+        assert here.poll(60)
+        assert here.recv() == [tensor.numpy().tobytes() for batch in episodes[5] for tensor in batch]
+        process.join()
