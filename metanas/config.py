@@ -3,6 +3,7 @@
 A value out of its range is a `ConfigError` that names the key.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,12 +21,16 @@ class Data:
     """`glyphs` is built in; the others are read from `root`."""
     mix: list[str] = field(default_factory=list)
     """Further sources whose training classes take part in meta-training, e.g. [omniglot]."""
+    mixing: Literal["uniform", "proportional"] = "uniform"
+    """How often `source` and those of `mix` are drawn: equally, or in proportion to their training classes."""
+    weights: list[float] = field(default_factory=list)
+    """How often `source` and each of `mix` are drawn, in this order; empty leaves it to `mixing`."""
     root: str | None = None
     """Data directory; without it the environment variable METANAS_DATA."""
     resolution: int = 28
     """Height and width in pixels, 8 to 512."""
     channels: int = 1
-    """1 for grey, 3 for colours; each source says which of them it has."""
+    """1 for grey, 3 for colours; grey images are shown as coloured ones where colours are asked for."""
     rotations: bool = False
     """Every class turned by 90, 180 and 270 degrees counts as a class of its own."""
 
@@ -36,10 +41,16 @@ class Data:
                 others = [known for known in CARDS if known != self.source]
                 raise ConfigError(f"data.mix names further sources, some of {', '.join(others)}, got {name!r}")
         for key, name in [("data.source", self.source), *(("data.mix", name) for name in self.mix)]:
-            allowed = CARDS[name].channels
+            allowed = sorted({*CARDS[name].channels, 3})
             if self.channels not in allowed:
                 expected = " or ".join(map(str, allowed))
                 raise ConfigError(f"data.channels must be {expected} for {key}={name}, got {self.channels}")
+        fitting = len(self.weights) == 1 + len(self.mix) and all(0 < weight < math.inf for weight in self.weights)
+        if self.weights and not fitting:
+            raise ConfigError(
+                f"data.weights must hold a number above 0 for data.source and each of data.mix, {1 + len(self.mix)} in "
+                f"all, got {self.weights}; [] draws as data.mixing says"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Episodes from several data sets in one endless list: the cross-data-set family."""
 
+import math
 from collections.abc import Sequence
 from itertools import permutations
 
@@ -25,17 +26,18 @@ def check_mixable(datasets: Sequence[Dataset]) -> None:
 
 
 class Mixture:
-    """Each episode comes from one member, drawn uniformly; implements `tasks.episode.Episodes`.
+    """Each episode comes from one member, drawn at random; implements `tasks.episode.Episodes`.
 
     Args:
         members: episodes of one shape each, and all of the same.
         seed: of the choice of members.
+        weights: how often each member is drawn, positive, in any unit; None draws all equally often.
 
     Raises:
-        DataError: no members, or members of different shapes.
+        DataError: no members, members of different shapes, or weights that do not fit them.
     """
 
-    def __init__(self, members: Sequence[Episodes], seed: int) -> None:
+    def __init__(self, members: Sequence[Episodes], seed: int, weights: Sequence[float] | None = None) -> None:
         if not members:
             raise DataError("a mixture needs at least one source of episodes, got none")
         for member in members:
@@ -44,13 +46,21 @@ class Mixture:
                     f"the members of a mixture must have one shape, got {members[0].spec} and {member.spec}; "
                     "give them one resolution and one number of channels"
                 )
+        if weights is not None and not (len(weights) == len(members) and all(0 < w < math.inf for w in weights)):
+            raise DataError(
+                f"a mixture of {len(members)} needs as many weights above 0, got {list(weights)}; None draws equally"
+            )
         self.members = tuple(members)
         self.spec = members[0].spec
         self.seed = seed
+        self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float64)
 
     def member_of(self, index: int) -> int:
         """Which member episode `index` comes from."""
-        return int(torch.randint(len(self.members), (), generator=stream(self.seed, "mixture", index)))
+        rng = stream(self.seed, "mixture", index)
+        if self.weights is None:
+            return int(torch.randint(len(self.members), (), generator=rng))
+        return int(torch.multinomial(self.weights, 1, generator=rng))
 
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index`: the one of that number of its member."""

@@ -31,7 +31,11 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("name=..", "name must be usable as a directory name"),
     ("relax.kind=softmx", "relax.kind.*'softmx', expected one of .*'softmax'"),
     ("data.source=mnist", "data.source.*'mnist', expected one of .*'omniglot'"),
-    ("data.channels=3", "data.channels must be 1 for data.source=glyphs, got 3"),
+    ("data.channels=2", "data.channels must be 1 or 3 for data.source=glyphs, got 2"),
+    ("data.weights=[1,2]", "data.weights must hold a number above 0 for .* 1 in all, got .*1.0, 2.0"),
+    ("data.weights=[0]", "data.weights must hold a number above 0"),
+    ("data.weights=[.nan]", "data.weights must hold a number above 0"),
+    ("data.mixing=often", "data.mixing.*'often', expected one of .*'proportional'"),
     ("data.source=cifar_fs", "data.channels must be 3 for data.source=cifar_fs, got 1"),
     ("data.mix=[fc100]", "data.channels must be 3 for data.mix=fc100, got 1"),
     ("inner=3", "inner must be a group of keys and values, got 3"),
@@ -171,8 +175,9 @@ def test_colours_need_no_more_than_to_be_asked_for(source: str) -> None:
 def test_a_source_that_is_mixed_in_has_the_channels_too() -> None:
     colours = ["data.source=folder", "data.channels=3"]
     assert load_experiment(None, [*colours, "data.mix=[cifar_fs]"]).data.mix == ["cifar_fs"]
-    with pytest.raises(ConfigError, match="data.channels must be 1 for data.mix=omniglot, got 3"):
-        load_experiment(None, [*colours, "data.mix=[cifar_fs, omniglot]"])
+    assert load_experiment(None, [*colours, "data.mix=[omniglot]", "data.weights=[1,3]"]).data.weights == [1, 3]
+    with pytest.raises(ConfigError, match="data.channels must be 3 for data.mix=cifar_fs, got 1"):
+        load_experiment(None, ["data.mix=[omniglot, cifar_fs]"])
 
 
 def test_softmax_refuses_the_temperature_that_straight_through_takes() -> None:

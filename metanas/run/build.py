@@ -21,6 +21,7 @@ from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
 from tasks.catalogue import CARDS, SourceName
+from tasks.channels import with_channels
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
 from tasks.episode import Episodes, TaskSpec
@@ -73,7 +74,7 @@ def processes(experiment: Experiment) -> int:
 
 def dataset(data: Data) -> Dataset:
     """The data set; raises `DataError` where it is missing or damaged."""
-    found = SOURCES[data.source](data)
+    found = with_channels(SOURCES[data.source](data), data.channels)
     return rotations(found) if data.rotations else found
 
 
@@ -94,11 +95,14 @@ def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: to
 def training(experiment: Experiment, found: Dataset, where: torch.device) -> Episodes:
     """The episodes of meta-training: those of the data set `found`, mixed with those of `data.mix`."""
     data = experiment.data
-    others = [replace(data, source=cast(SourceName, name), mix=[]) for name in data.mix]
+    others = [replace(data, source=cast(SourceName, name), mix=[], weights=[]) for name in data.mix]
     parts = [found, *map(dataset, others)]
     check_mixable(parts)
     members = [episodes(experiment, part, "train", where) for part in parts]
-    return members[0] if len(members) == 1 else Mixture(members, experiment.seed)
+    if len(members) == 1:
+        return members[0]
+    weights = [len(part.split.train) for part in parts] if data.mixing == "proportional" else None
+    return Mixture(members, experiment.seed, data.weights or weights)
 
 
 def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:

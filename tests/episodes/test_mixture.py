@@ -8,6 +8,7 @@ import torch
 
 from tasks import ClassSplit, DataError, Dataset, EpisodeSampler, ImageBank, Mixture, TaskSpec
 from tasks.augment import rotations
+from tasks.channels import with_channels
 from tasks.mixture import check_mixable
 from tasks.sources.cifar_fs import bertinetto_split
 from tasks.sources.fc100 import oreshkin_split
@@ -43,6 +44,27 @@ def test_members_of_different_shapes_are_refused() -> None:
         Mixture([sampler("a", 0), sampler("b", 0, side=9)], 0)
     with pytest.raises(DataError, match="got none"):
         Mixture([], 0)
+
+
+def test_weights_say_how_often_a_member_is_drawn() -> None:
+    mixture = Mixture([sampler("dark", 0), sampler("bright", 255)], seed=3, weights=[1, 3])
+    assert 120 < sum(mixture.member_of(i) for i in range(200)) < 180
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, float("nan")], [1.0, float("inf")]])
+def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
+    with pytest.raises(DataError, match="a mixture of 2 needs as many weights above 0"):
+        Mixture([sampler("a", 0), sampler("b", 0)], 0, weights)
+
+
+def test_grey_images_join_coloured_ones_with_three_equal_channels() -> None:
+    grey = dataset("grey", ["a", "b"])
+    coloured = with_channels(grey, 3)
+    assert coloured.bank.image == (3, 2, 2)
+    assert all(torch.equal(coloured.bank.pixels[:, c], grey.bank.pixels[:, 0]) for c in range(3))
+    assert with_channels(coloured, 3) is coloured
+    with pytest.raises(DataError, match="images have 3 channels, asked for 1; ask for 3"):
+        with_channels(coloured, 1)
 
 
 def dataset(name: str, train: Sequence[str], validation: Sequence[str] = (), test: Sequence[str] = ()) -> Dataset:

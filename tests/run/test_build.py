@@ -1,0 +1,38 @@
+"""From keys to objects: the mixture that meta-training drinks from."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from metanas.config_file import load_experiment
+from metanas.run import build
+from tasks.mixture import Mixture
+from tasks.stream import stream
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Ten classes of five coloured pictures; six, two and two are for training, validation and test."""
+    rng = stream(0, "pictures")
+    for name in "abcdefghij":
+        (tmp_path / name).mkdir()
+        for i, pixels in enumerate(torch.randint(256, (5, 8, 8, 3), generator=rng).byte().numpy()):
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("override", "share"),
+    [("data.mixing=uniform", 1 / 2), ("data.mixing=proportional", 6 / 1230), ("data.weights=[1, 3]", 3 / 4)],
+)
+def test_sources_are_drawn_as_often_as_the_configuration_says(override: str, share: float, pictures: Path) -> None:
+    overrides = ["data.mix=[folder]", "data.channels=3", "data.resolution=16", f"data.root={pictures}", override]
+    experiment = load_experiment(None, ["task.n_query=1", *overrides])
+    where = torch.device("cpu")
+    episodes = build.training(experiment, build.dataset(experiment.data), where)
+    assert isinstance(episodes, Mixture)
+    assert {episodes[i].support.x.shape for i in range(20)} == {(5, 3, 16, 16)}
+    drawn = sum(episodes.member_of(i) for i in range(400)) / 400
+    assert drawn == pytest.approx(share, abs=0.08)
