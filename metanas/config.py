@@ -109,6 +109,8 @@ class Relax:
 class Meta:
     """The outer loop."""
 
+    gradient: Literal["maml", "reptile"] = "maml"
+    """How tasks move the start: through the query loss after adaptation, or towards where adaptation ends."""
     iterations: int = 400
     """Outer steps."""
     tasks: int = 16

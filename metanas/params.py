@@ -25,6 +25,11 @@ class MetaParams(NamedTuple):
     """Logits by cell kind, each `[edges, ops]`; empty for a network whose architecture is fixed."""
 
 
+def is_head(name: str) -> bool:
+    """Whether a weight of that name belongs to the classifier, which every network calls `head`."""
+    return name.startswith("head.")
+
+
 def tree_map(function: Callable[..., Tensor], first: MetaParams, *others: MetaParams) -> MetaParams:
     """`function` applied tensor by tensor; the trees must have the same names."""
     return MetaParams(

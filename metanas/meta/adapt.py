@@ -5,14 +5,16 @@ and second-order DARTS (one step, differentiated with respect to `arch`).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from metanas.errors import ConfigError
 from metanas.objective import LossFn
-from metanas.params import MetaParams, leaves, like
+from metanas.params import MetaParams, is_head, leaves, like
 from tasks.episode import Batch
 
 
@@ -29,11 +31,22 @@ class Inner:
     first_order: bool = False
     """Ignore second derivatives in the outer gradient (FOMAML). One exact step learns more from as many tasks
     than two or three steps at first order (docs/results.md)."""
+    moves: Literal["all", "head", "body"] = "all"
+    """Which weights the steps move: all (MAML), the classifier alone (ANIL, Raghu et al. 2020, arXiv 1909.09157), or
+    all but the classifier (BOIL, Oh et al. 2021, arXiv 2008.08882)."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "lr_weights", "lr_arch"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"inner.{name} must be 0 or more, got {getattr(self, name)}")
+
+    def rates(self, params: MetaParams) -> list[float]:
+        """The step size of every entry, in the order of `leaves`; 0 for what does not move."""
+        weights = [0.0 if self._rests(name) else self.lr_weights for name in params.weights]
+        return weights + [self.lr_arch] * len(params.arch)
+
+    def _rests(self, name: str) -> bool:
+        return self.moves != "all" and is_head(name) != (self.moves == "head")
 
 
 def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaParams:
@@ -51,23 +64,25 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     Returns:
         The parameters after the last step.
     """
-    params = start
-    for _ in range(inner.steps):
-        gradient = grad(loss(params, batch).sum(), params, create_graph=not inner.first_order)
-        params = descend(params, gradient, inner)
+    params, rates = start, inner.rates(start)
+    for _ in range(inner.steps if any(rates) else 0):
+        gradient = grad(loss(params, batch).sum(), params, rates, create_graph=not inner.first_order)
+        moved = [p if g is None else p - rate * g for p, g, rate in zip(leaves(params), gradient, rates, strict=True)]
+        params = like(params, moved)
     return params
 
 
-def grad(value: Tensor, params: MetaParams, *, create_graph: bool = False) -> list[Tensor | None]:
-    """d value / d params in the order of `leaves`; None where `value` does not depend on an entry."""
-    return list(torch.autograd.grad(value, leaves(params), create_graph=create_graph, allow_unused=True))
+def grad(
+    value: Tensor, params: MetaParams, wanted: Sequence[float] | None = None, *, create_graph: bool = False
+) -> list[Tensor | None]:
+    """d value / d params in the order of `leaves`; None where `value` does not depend on an entry.
 
-
-def descend(params: MetaParams, gradient: list[Tensor | None], inner: Inner) -> MetaParams:
-    """One gradient step with a step size for each group; a None gradient leaves its entry as it is."""
-    rates = [inner.lr_weights] * len(params.weights) + [inner.lr_arch] * len(params.arch)
-    moved = [
-        p if g is None or rate == 0 else p - rate * g
-        for p, g, rate in zip(leaves(params), gradient, rates, strict=True)
-    ]
-    return like(params, moved)
+    Entries whose `wanted` is zero are left out of the backward pass and get None; without it all are wanted.
+    """
+    tensors = leaves(params)
+    chosen = [i for i in range(len(tensors)) if wanted is None or wanted[i]]
+    found = torch.autograd.grad(value, [tensors[i] for i in chosen], create_graph=create_graph, allow_unused=True)
+    gradient: list[Tensor | None] = [None] * len(tensors)
+    for i, g in zip(chosen, found, strict=True):
+        gradient[i] = g
+    return gradient

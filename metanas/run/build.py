@@ -11,8 +11,10 @@ import torch
 from metanas.config import Data, Experiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
+from metanas.meta.gradient import MetaGradient
 from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
+from metanas.meta.reptile import Reptile
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
@@ -43,6 +45,8 @@ SOURCES: dict[str, Callable[[Data], Dataset]] = {
 }
 
 SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
+
+GRADIENTS: dict[str, Callable[[Inner], MetaGradient]] = {"maml": Maml, "reptile": Reptile}
 
 RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
     "straight_through": lambda space: StraightThrough(space.harden),
@@ -125,7 +129,7 @@ def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
 
 def learner(experiment: Experiment) -> MetaLearner:
     """The meta-learner."""
-    return Descent(Maml(experiment.inner), experiment.outer)
+    return Descent(GRADIENTS[experiment.meta.gradient](experiment.inner), experiment.outer)
 
 
 def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:
@@ -138,9 +142,10 @@ def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:
 def inner_of(experiment: Experiment, steps: int) -> Inner:
     """The step sizes of adaptation after meta-training, for `steps` steps."""
     adapt, inner = experiment.adapt, experiment.inner
-    return Inner(
-        steps,
-        inner.lr_weights if adapt.lr_weights is None else adapt.lr_weights,
-        inner.lr_arch if adapt.lr_arch is None else adapt.lr_arch,
+    return replace(
+        inner,
+        steps=steps,
+        lr_weights=inner.lr_weights if adapt.lr_weights is None else adapt.lr_weights,
+        lr_arch=inner.lr_arch if adapt.lr_arch is None else adapt.lr_arch,
         first_order=True,
     )

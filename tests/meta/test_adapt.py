@@ -6,7 +6,7 @@ import torch
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner, adapt
 from metanas.objective import Classification
-from metanas.params import MetaParams, detach, leaves, spread
+from metanas.params import MetaParams, detach, is_head, leaves, spread
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
 from tasks.episode import Batch
@@ -55,6 +55,28 @@ def test_a_rate_of_zero_moves_the_other_group_alone(small: Small, frozen: str) -
     for group in ("weights", "arch"):
         pairs = zip(getattr(start, group).values(), getattr(end, group).values(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs) is (group == frozen)
+
+
+@pytest.mark.parametrize("moves", ["all", "head", "body"])
+def test_the_steps_move_what_they_are_asked_to_and_nothing_else(small: Small, moves: str) -> None:
+    start = detach(spread(small.start, 3), requires_grad=True)
+    inner = Inner(2, 0.1, 0.0, moves=moves)  # type: ignore[arg-type]
+    end = adapt(Classification(small.net, Softmax()), start, small.episodes.support, inner)
+    moved = {is_head(name) for name, w in end.weights.items() if not torch.equal(w, start.weights[name])}
+    assert moved == {"all": {True, False}, "head": {True}, "body": {False}}[moves]
+
+
+def test_the_classifier_alone_moves_as_if_the_rest_had_no_rate(small: Small) -> None:
+    """ANIL by its definition: the network up to the classifier is a fixed function of the images."""
+    loss, start = Classification(small.net, Softmax()), detach(spread(small.start, 3), requires_grad=True)
+    end = adapt(loss, start, small.episodes.support, Inner(3, 0.1, 0.0, moves="head"))
+    heads = {name: w for name, w in start.weights.items() if is_head(name)}
+    for _ in range(3):
+        value = loss(MetaParams(start.weights | heads, start.arch), small.episodes.support).sum()
+        slopes = torch.autograd.grad(value, list(heads.values()))
+        heads = {name: w - 0.1 * g for (name, w), g in zip(heads.items(), slopes, strict=True)}
+    for name, weight in heads.items():
+        torch.testing.assert_close(end.weights[name], weight, rtol=1e-12, atol=0)
 
 
 def test_the_start_is_not_changed(small: Small) -> None:

@@ -36,11 +36,11 @@ def outer_loss(loss: LossFn, start: MetaParams, episode: Episode, inner: Inner) 
     return loss(end, episode.query).sum().item()
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_exact_gradient_agrees_with_finite_differences(small: Small, steps: int) -> None:
+@pytest.mark.parametrize(("steps", "moves"), [(1, "all"), (3, "all"), (2, "head"), (2, "body")])
+def test_exact_gradient_agrees_with_finite_differences(small: Small, steps: int, moves: str) -> None:
     """Along random directions of weights and of logits; softmax gates, so that the loss is smooth."""
     loss = Classification(small.net, Softmax())
-    inner = Inner(steps, 0.05, 0.5, first_order=False)
+    inner = Inner(steps, 0.05, 0.5, first_order=False, moves=moves)  # type: ignore[arg-type]
     episode = one_task(small.episodes)
     gradient = Maml(inner)(loss, small.start, episode).gradient
     rng = torch.Generator().manual_seed(5)

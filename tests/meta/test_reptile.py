@@ -1,0 +1,75 @@
+"""Reptile against its definition, in float64."""
+
+import pytest
+import torch
+from torch import nn
+
+from metanas.meta.adapt import Inner
+from metanas.meta.batch import merge
+from metanas.meta.gradient import MetaGradient
+from metanas.meta.reptile import Reptile
+from metanas.objective import Classification
+from metanas.params import MetaParams, leaves, like
+from metanas.relax.softmax import Softmax
+from tasks.episode import Batch, Episode
+
+from .conftest import Small, chunks
+
+
+def test_is_a_meta_gradient() -> None:
+    assert isinstance(Reptile(Inner()), MetaGradient)
+
+
+def test_equals_plain_gradient_descent_by_torch(small: Small) -> None:
+    """Two parameter groups of torch's SGD on all images of a task: (before - after) / step size."""
+    loss, inner = Classification(small.net, Softmax()), Inner(3, 0.1, 2.0)
+    verdict = Reptile(inner)(loss, small.start, small.episodes)
+    total = [torch.zeros_like(t) for t in leaves(small.start)]
+    n = len(small.start.weights)
+    for episode in chunks(small.episodes, 1):
+        values = [nn.Parameter(t[None].clone()) for t in leaves(small.start)]
+        ours = like(small.start, values)
+        images = Batch(*(torch.cat(pair, dim=1) for pair in zip(*episode, strict=True)))
+        optimiser = torch.optim.SGD([{"params": values[:n], "lr": 0.1}, {"params": values[n:], "lr": 2.0}])
+        for _ in range(3):
+            optimiser.zero_grad()
+            loss(ours, images).sum().backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        for i, (before, after) in enumerate(zip(leaves(small.start), values, strict=True)):
+            total[i] = total[i] + (before - after[0].detach()) / (0.1 if i < n else 2.0)
+    for a, b in zip(leaves(verdict.gradient), total, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
+
+
+def test_folded_tasks_equal_one_task_after_another(small: Small) -> None:
+    loss, reptile = Classification(small.net, Softmax()), Reptile(Inner(2, 0.1, 5.0))
+    together = reptile(loss, small.start, small.episodes)
+    apart = merge([reptile(loss, small.start, part) for part in chunks(small.episodes, 1)])
+    torch.testing.assert_close(apart.query_loss, together.query_loss, rtol=1e-9, atol=1e-12)
+    for a, b in zip(leaves(apart.gradient), leaves(together.gradient), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("order", [True, False])
+def test_closed_form_on_a_quadratic(order: bool) -> None:
+    """L = mean over images of (w - x)^2 / 2: after M steps w is m + (1 - a)^M (w - m), m the mean of all images."""
+
+    def loss(params: MetaParams, batch: Batch) -> torch.Tensor:
+        return ((params.weights["w"] - batch.x) ** 2).mean(-1) / 2
+
+    start = MetaParams({"w": torch.tensor([2.0], dtype=torch.float64)}, {})
+    episodes = Episode(
+        Batch(torch.tensor([[0.5]], dtype=torch.float64), torch.zeros(1, 1)),
+        Batch(torch.tensor([[-1.0, -1.0, 0.0]], dtype=torch.float64), torch.zeros(1, 3)),
+    )
+    mean = (0.5 - 2) / 4
+    verdict = Reptile(Inner(3, 0.2, 0.0, first_order=order))(loss, start, episodes)
+    end = mean + 0.8**3 * (2 - mean)
+    assert verdict.gradient.weights["w"].item() == pytest.approx((2 - end) / 0.2)
+    assert verdict.query_loss.item() == pytest.approx((2 * (end + 1) ** 2 + end**2) / 6)
+
+
+def test_what_has_no_rate_stays(small: Small) -> None:
+    verdict = Reptile(Inner(1, 0.1, 0.0))(Classification(small.net, Softmax()), small.start, small.episodes)
+    assert not any(g.any() for g in verdict.gradient.arch.values())
+    assert any(g.any() for g in verdict.gradient.weights.values())
