@@ -86,10 +86,10 @@ class _Loop:
                 while state.iteration < meta.iterations:
                     state, metrics = self.step(crew, state)
                     state = state._replace(seconds=time.monotonic() - began, window=(*state.window, metrics))
-                    if self.is_due(state.iteration, every):
-                        state = self.record(state, trackers, progress)
                     if self.is_due(state.iteration, meta.validate_every):
                         state = self.validate(crew, state, trackers, progress)
+                    if self.is_due(state.iteration, every):
+                        state = self.record(state, trackers, progress)
                     if self.is_due(state.iteration, meta.save_every) or interrupt.signal is not None:
                         self.save("last", state)
                     interrupt.check()
@@ -130,7 +130,7 @@ class _Loop:
         found = crew.map("scores", [(state.learner.params, *part) for part in parts])
         score = interval([value for part in found for value in part])
         trackers.log({"meta/iter": state.iteration, "validation/acc": score.mean, "validation/acc_ci95": score.ci95})
-        progress.update(state.iteration, validation=score.mean)
+        progress.note(validation=score.mean)
         for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
             trackers.image(name, path, state.iteration)
         if score.mean > state.best:

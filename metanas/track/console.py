@@ -88,6 +88,10 @@ class Progress:
             line = "  ".join([f"{self._title} {done}/{self._total}", *self._notes()])
             print(line, file=self._stream, flush=True)
 
+    def note(self, **figures: float) -> None:
+        """Keep figures for the next `update`."""
+        self._figures |= figures
+
     def _is_due(self, done: int) -> bool:
         is_last = done >= self._total and done > self._printed
         return is_last or done // self._every > self._printed // self._every

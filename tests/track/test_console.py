@@ -31,6 +31,15 @@ def test_plain_lines_carry_figures_and_time_left() -> None:
     ]
 
 
+def test_a_noted_figure_waits_for_the_next_line() -> None:
+    stream = io.StringIO()
+    with Progress("iter", 2, every=1, stream=stream, clock=Clock()) as progress:
+        progress.note(validation=0.75)
+        assert stream.getvalue() == ""
+        progress.update(2, loss=0.5)
+    assert stream.getvalue() == "iter 2/2  validation 0.750  loss 0.500  0s in all\n"
+
+
 def test_the_last_unit_always_has_a_line() -> None:
     stream, clock = io.StringIO(), Clock()
     with Progress("episode", 7, every=5, stream=stream, clock=clock) as progress:
