@@ -122,7 +122,7 @@ def _comparison(result: Record) -> list[Html]:
             percent(entry.get("accuracy_inductive"), entry.get("ci95_inductive")),
             count(entry.get("params")),
             count(entry.get("macs")),
-            seconds(entry.get("seconds_median")),
+            seconds(entry.get("adapt_seconds_median")),
         )
         for entry in networks.values()
     ]

@@ -28,6 +28,8 @@ TITLES = {
     "random_child": "a random cell for each task, inherited weights",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
+CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
+"""Architectures without a search."""
 Summary = dict[str, object]
 """A method's entry of result.json."""
 
@@ -63,7 +65,9 @@ class Score(NamedTuple):
             "ci95_inductive": inductive.ci95 if inductive else None,
             "params": round(statistics.fmean(c.params for c in costs)) if costs else None,
             "macs": round(statistics.fmean(c.macs for c in costs)) if costs else None,
-            "seconds_median": statistics.median(self.seconds) if self.seconds else None,
+            "adapt_seconds_median": statistics.median(self.seconds) if self.seconds else None,
+            "episodes": len(self.transductive),
+            "distinct_genotypes": len(set(self.genotypes)) if self.genotypes else None,
         }
 
 
@@ -86,11 +90,8 @@ class Comparison:
         self.scores["supernet"].add(bench.strategy.objective(problem), found.params, episodes)
         self._score("child", problem, found, episodes)
         self._score("child_tuned", problem, bench.tuned(problem, found, adapt.child_steps), episodes)
-        controls: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
-        for name, strategy in controls.items():
-            # Controls spend on their child the support steps that they do not spend on a search.
-            choice = strategy(problem, stream(bench.experiment.seed, name, first))
-            self._score(name, problem, bench.tuned(problem, choice, adapt.steps + adapt.child_steps), episodes)
+        for name in CONTROLS:
+            self._score(name, problem, self._control(name, problem, first), episodes)
         self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
     def extend(self, scores: Scores) -> None:
@@ -111,21 +112,27 @@ class Comparison:
         found["supernet"] = [cost(self.bench.net, self.bench.spec)]
         return {name: score.summary(TITLES[name], found[name]) for name, score in self.scores.items()}
 
-    def clock(self, episode: Episode) -> None:
-        """Times the adaptation to one episode, as `adapt` does it: search, decode, inherit, further steps."""
+    def clock(self, episode: Episode, number: int) -> None:
+        """Times the adaptation to episode `number`, as `adapt` does it: search, decode, inherit, further steps."""
         bench, adapt = self.bench, self.bench.experiment.adapt
         problem = bench.problem(self.start, episode.support)
-        rng = stream(bench.experiment.seed, "search", 0)
         watch = Stopwatch(bench.device)
-        found = bench.strategy(problem, rng)
+        found = bench.strategy(problem, stream(bench.experiment.seed, "search", number))
         self.scores["supernet"].seconds.append(watch.read())
         children(problem, found)
         self.scores["child"].seconds.append(watch.read())
         children(problem, bench.tuned(problem, found, adapt.child_steps))
         self.scores["child_tuned"].seconds.append(watch.read())
-        watch = Stopwatch(bench.device)
-        children(problem, bench.tuned(problem, Prior()(problem, rng), adapt.steps + adapt.child_steps))
-        self.scores["prior_child"].seconds.append(watch.read())
+        for name in CONTROLS:
+            watch = Stopwatch(bench.device)
+            children(problem, self._control(name, problem, number))
+            self.scores[name].seconds.append(watch.read())
+
+    def _control(self, name: str, problem: Problem, number: int) -> Choice:
+        """A control spends on its child the support steps that it does not spend on a search."""
+        experiment = self.bench.experiment
+        choice = CONTROLS[name](problem, stream(experiment.seed, name, number))
+        return self.bench.tuned(problem, choice, experiment.adapt.steps + experiment.adapt.child_steps)
 
     def _score(self, name: str, problem: Problem, choice: Choice, episodes: Episode) -> None:
         self.scores[name].add(as_decoded(problem, choice), choice.params, episodes)

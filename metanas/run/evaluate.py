@@ -52,7 +52,7 @@ def evaluate(
     with directory.locked(), Interrupt() as interrupt:
         costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
         for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
-            comparison.clock(stack([episodes[i]]))
+            comparison.clock(stack([episodes[i]]), i)
             interrupt.check()
         result = summarise(comparison, comparison.summary(costs), restored, data, split)
         directory.write_json("result.json", result)
@@ -97,7 +97,7 @@ def summarise(
         "n_query": experiment.evaluate.n_query,
         "dataset": data.name,
         "split": split,
-        "adapt_seconds_median": headline["seconds_median"],
+        "adapt_seconds_median": headline["adapt_seconds_median"],
         "params": headline["params"],
         "macs": headline["macs"],
         "distinct_genotypes": len(counts),

@@ -29,7 +29,7 @@ def network(title: str, accuracy: float, inductive: float | None) -> dict[str, o
         "ci95_inductive": ci95,
         "params": size,
         "macs": size,
-        "seconds_median": None if inductive is None else 0.083,
+        "adapt_seconds_median": None if inductive is None else 0.083,
     }
 
 
