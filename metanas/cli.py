@@ -145,6 +145,20 @@ def list_data(overrides: Overrides = None) -> None:
         typer.echo(listing(load_experiment(None, overrides or []).data.root))
 
 
+@data.command("fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(help="A data set of `metanas data list`.", metavar="NAME")],
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
+    """Download a published data set into the data directory; a call that was stopped is continued by the next."""
+    with plainly():
+        from metanas.config_file import load_experiment
+        from metanas.run.fetch import fetch_source
+
+        typer.echo(fetch_source(name, load_experiment(None, overrides or []).data.root, quiet=quiet))
+
+
 @app.command()
 def demo(overrides: Overrides = None, out: Out = None, quiet: Quiet = False) -> None:
     """Meta-train on built-in characters, adapt to unseen scripts, evaluate: a few minutes on two cores."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.archive import Archive
 from tasks.errors import DataError
 from tasks.split import SPLITS, ClassSplit
 
@@ -22,8 +23,8 @@ class Card:
     """Images of a class."""
     split: Callable[[], ClassSplit] | None = None
     """Reads the published division of its classes."""
-    megabytes: int = 0
-    """Size of the download, 10^6 bytes; 0 where there is none."""
+    archives: tuple[Archive, ...] = ()
+    """What must be downloaded; together they make one of the layouts."""
     licence: str
     """As stated by its authors."""
     layouts: tuple[tuple[str, ...], ...] = ()
@@ -44,6 +45,11 @@ class Card:
         """How many images there are."""
         classes = self.classes
         return None if classes is None or self.per_class is None else self.per_class * sum(classes)
+
+    @property
+    def megabytes(self) -> int:
+        """Size of the download, 10^6 bytes; 0 where there is none."""
+        return round(sum(archive.size for archive in self.archives) / 10**6)
 
     def find(self, root: Path) -> tuple[str, ...] | None:
         """The first layout that is whole below the data directory `root`; None where none is."""

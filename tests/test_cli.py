@@ -7,7 +7,7 @@ from metanas.cli import app
 from metanas.config_file import dump_experiment, load_experiment
 
 VERBS = ["meta-train", "evaluate", "adapt", "report", "config", "demo"]
-GROUPS = {"data": ["list"]}
+GROUPS = {"data": ["list", "fetch"]}
 
 
 def test_help_lists_every_verb() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tasks.archive import Archive
 from tasks.bank import ImageBank
 from tasks.cache import cached
 from tasks.card import Card
@@ -34,11 +35,18 @@ CARD = Card(
     channels=(3,),
     side=32,
     per_class=PER_CLASS,
-    megabytes=169,
+    archives=(
+        Archive(
+            url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+            md5="eb9058c3a382ffc7106e4002c42a8d85",
+            size=169_001_437,
+            folder=BATCHES,
+        ),
+    ),
     licence="none stated",
     layouts=((BATCHES,), (FOLDERS,)),
-    origin="unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz in the data directory, or run "
-    "torchvision.datasets.CIFAR100(root, download=True)",
+    origin="run metanas data fetch cifar_fs, or unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz "
+    "in the data directory",
 )
 
 _VERSION = 1  # of the decoding below: a change makes old caches strangers
@@ -87,7 +95,8 @@ def _read(root: Path, image: tuple[int, int, int]) -> ImageBank:
 
 def _read_folders(path: Path, names: list[str], image: tuple[int, int, int]) -> dict[str, Tensor]:
     folders = {name: path / name.removeprefix(class_name("")) for name in names}
-    return {name: decode_class(folder, image, PER_CLASS, CARD.origin) for name, folder in folders.items()}
+    remedy = f"move {path} away and {CARD.origin}"
+    return {name: decode_class(folder, image, PER_CLASS, remedy) for name, folder in folders.items()}
 
 
 def _read_batches(path: Path, names: list[str], image: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -100,7 +109,7 @@ def _read_batches(path: Path, names: list[str], image: tuple[int, int, int]) -> 
         except RuntimeError as error:
             raise DataError(
                 f"expected the files train, test and meta of CIFAR-100 in {path}, got some that are missing or "
-                f"damaged; {CARD.origin}"
+                f"damaged; move {path} away and {CARD.origin}"
             ) from error
         for picture, label in part:
             images[class_name(part.classes[label])].append(to_pixels(picture, image))

@@ -9,6 +9,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from tasks.archive import Archive
 from tasks.bank import ImageBank
 from tasks.cache import cached
 from tasks.card import Card
@@ -61,17 +62,31 @@ def vinyals_split() -> ClassSplit:
     return ClassSplit(train, validation, test)
 
 
+_PUBLISHED = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python"
 CARD = Card(
     title="Omniglot",
     channels=(1,),
     side=105,
     per_class=PER_CLASS,
     split=vinyals_split,
-    megabytes=16,
+    archives=(
+        Archive(
+            url=f"{_PUBLISHED}/images_background.zip",
+            md5="68d2efa1b9178cc56df9314c21c6e718",
+            size=9_464_212,
+            folder="omniglot-py/images_background",
+        ),
+        Archive(
+            url=f"{_PUBLISHED}/images_evaluation.zip",
+            md5="6b91aef0f799c5bb55b94e3f2daec811",
+            size=6_462_886,
+            folder="omniglot-py/images_evaluation",
+        ),
+    ),
     licence="MIT",
     layouts=(("omniglot-py/images_background", "omniglot-py/images_evaluation"),),
-    origin="unpack images_background.zip and images_evaluation.zip of brendenlake/omniglot in omniglot-py, or run "
-    "torchvision.datasets.Omniglot(root, download=True) with background=True and with background=False",
+    origin="run metanas data fetch omniglot, or unpack images_background.zip and images_evaluation.zip of "
+    "brendenlake/omniglot in omniglot-py",
 )
 
 
@@ -80,5 +95,6 @@ def _read(root: Path, classes: list[str], resolution: int) -> ImageBank:
     image = (1, resolution, resolution)
     folders = {name: root / "omniglot-py" / name for name in classes}
     # Paper is white in the originals.
-    decoded = {name: 255 - decode_class(path, image, PER_CLASS, CARD.origin) for name, path in folders.items()}
+    remedy = f"move {root / 'omniglot-py'} away and {CARD.origin}"
+    decoded = {name: 255 - decode_class(path, image, PER_CLASS, remedy) for name, path in folders.items()}
     return ImageBank.from_classes("omniglot", decoded)

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from tasks.sources.fc100 import fc100, oreshkin_split
 from tasks.split import SPLITS, ClassSplit
 
 NAMES = sorted(name for group in superclasses().values() for name in group)
-REMEDY = "unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz in the data directory, or run torchvision"
+REMEDY = "run metanas data fetch cifar_fs, or unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 
 
 def folder_of(root: Path, name: str) -> Path:
@@ -140,9 +141,9 @@ def truncated(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lost_image, f"expected 4 images of a class in PATH, got 3; {REMEDY}"),
-        (lost_class, f"expected 4 images of a class in PATH, got 0; {REMEDY}"),
-        (one_too_many, f"expected 4 images of a class in PATH, got 5; {REMEDY}"),
+        (lost_image, f"expected 4 images of a class in PATH, got 3; move FOLDERS away and {REMEDY}"),
+        (lost_class, f"expected 4 images of a class in PATH, got 0; move FOLDERS away and {REMEDY}"),
+        (one_too_many, f"expected 4 images of a class in PATH, got 5; move FOLDERS away and {REMEDY}"),
         (corrupt, "PATH/2.png: expected an image, got a file that cannot be read"),
         (truncated, "PATH/2.png: expected an image, got a file that cannot be read"),
     ],
@@ -152,7 +153,7 @@ def test_a_damaged_class_is_told_in_one_line(small_cifar: Path, damage: Callable
     damage(path)
     with pytest.raises(DataError) as caught:
         cifar_fs(small_cifar)
-    assert message.replace("PATH", str(path)) in str(caught.value)
+    assert message.replace("PATH", str(path)).replace("FOLDERS", str(path.parent)) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -169,8 +170,17 @@ def test_a_damaged_batch_is_told_in_one_line(small_cifar: Path, name: str, monke
             cifar_fs(small_cifar)
         message = str(caught.value)
         assert f"expected the files train, test and meta of CIFAR-100 in {path}, got some that are missing" in message
-        assert REMEDY in message
+        assert f"move {path} away and {REMEDY}" in message
         assert "\n" not in message
+
+
+def test_the_unpacked_archive_is_read(small_cifar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_batches(small_cifar, monkeypatch)
+    (archive,) = CARD.archives
+    with tarfile.open(tmp_path / archive.name, "w:gz") as tar:
+        tar.add(small_cifar / BATCHES, BATCHES)
+    archive.unpack(tmp_path / archive.name, tmp_path / "unpacked")
+    assert torch.equal(cifar_fs(tmp_path / "unpacked").bank.pixels, cifar_fs(small_cifar).bank.pixels)
 
 
 class Canary:

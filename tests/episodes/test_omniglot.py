@@ -33,10 +33,10 @@ def test_missing_data_names_the_folder_and_its_origin(tmp_path: Path) -> None:
     message = str(caught.value)
     assert f"expected Omniglot in {tmp_path}/omniglot-py/images_background, got nothing there" in message
     assert "brendenlake/omniglot" in message
-    assert "torchvision.datasets.Omniglot(root, download=True) with background=True" in message
+    assert "; run metanas data fetch omniglot, or unpack " in message
     assert "\n" not in message
     (tmp_path / "omniglot-py" / "images_background").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"images_evaluation, got nothing there; unpack .*images_eval.*zip"):
+    with pytest.raises(DataError, match=r"images_evaluation, got nothing there; run .* unpack .*images_eval.*zip"):
         omniglot(tmp_path)
 
 
@@ -48,7 +48,7 @@ def test_an_incomplete_character_is_named(tmp_path: Path, count: int) -> None:
     path.mkdir(parents=True)
     for i in range(count):
         Image.new("1", (105, 105), 1).save(path / f"0001_{i:02d}.png")
-    message = rf"expected {PER_CLASS} images of a class in {path}, got {count}; unpack"
+    message = f"expected {PER_CLASS} images of a class in {path}, got {count}; move {tmp_path}/omniglot-py away and run"
     with pytest.raises(DataError, match=message):
         omniglot(tmp_path)
 
