@@ -116,7 +116,8 @@ class Meta:
     tasks: int = 16
     """Episodes in a meta-batch."""
     chunk: int = 8
-    """Tasks executed in one call, in one process; 0 means all of them. Fewer need less memory."""
+    """Tasks executed in one call, in one process; 0 means all of them. Fewer need less memory and busy more cores: at
+    most `tasks / chunk` processes share a meta-batch."""
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
     of a meta-batch to agree on most operations, or no operation is trained for long."""

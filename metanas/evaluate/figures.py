@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from metanas.atomic import write_atomically
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -127,7 +129,7 @@ def encode(figure: "Figure", kind: Literal["png", "svg"]) -> bytes:
 def save(figure: "Figure", path: Path) -> None:
     """Write the figure in the format of the path's suffix, `.png` or `.svg`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(figure, "svg" if path.suffix == ".svg" else "png"))
+    write_atomically(path, encode(figure, "svg" if path.suffix == ".svg" else "png"))
 
 
 def edge_names(n_edges: int) -> list[str]:

@@ -28,7 +28,8 @@ class PooledStem(nn.Module):
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
         """Features `[n, channels_out, h // 4, w // 4]`."""
-        x = F.relu(F.max_pool2d(self.norm1(dense(self.conv1(x)), rows), 2))
+        x = dense(self.conv1(dense(x)))  # the second for images of one channel; else it finds nothing to do
+        x = F.relu(F.max_pool2d(self.norm1(x, rows), 2))
         return F.max_pool2d(self.norm2(self.conv2(x), rows), 2)
 
 
@@ -93,7 +94,7 @@ class CellNetwork(nn.Module):
             sparse: leave out options whose gate is exactly zero. Their gates then get no gradient.
             rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
         """
-        s0 = s1 = self.stem(dense(fold(x)), rows)
+        s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             if gates is not None and kind not in taken:

@@ -297,13 +297,19 @@ def test_a_server_that_lacks_the_file_is_one_line(metanas, server: Server, tmp_p
     assert files_of(tmp_path) == []
 
 
+def published_at(place: socket.socket, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of Omniglot's first archive, now its only one, at a socket that serves nothing."""
+    url = f"http://127.0.0.1:{place.getsockname()[1]}/images_background.zip"
+    archive = replace(CARDS["omniglot"].archives[0], url=url)
+    monkeypatch.setitem(CARDS, "omniglot", replace(CARDS["omniglot"], archives=(archive,)))
+    return url
+
+
 def test_no_route_to_the_server_is_one_line(
     metanas, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/images_background.zip"
-    archive = replace(CARDS["omniglot"].archives[0], url=url)
-    monkeypatch.setitem(CARDS, "omniglot", replace(CARDS["omniglot"], archives=(archive,)))
+        url = published_at(closed, monkeypatch)
     line = metanas("data", "fetch", "-q", "omniglot", f"data.root={tmp_path}").line
     assert f"expected an answer from {url}, got Connection refused; check the network" in line
     assert files_of(tmp_path) == []
@@ -314,9 +320,7 @@ def test_a_server_that_falls_silent_is_one_line(
 ) -> None:
     monkeypatch.setattr("tasks.download._PATIENCE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/images_background.zip"
-        archive = replace(CARDS["omniglot"].archives[0], url=url)
-        monkeypatch.setitem(CARDS, "omniglot", replace(CARDS["omniglot"], archives=(archive,)))
+        url = published_at(silent, monkeypatch)
         line = metanas("data", "fetch", "-q", "omniglot", f"data.root={tmp_path}").line
     assert f"expected an answer from {url}, got timed out" in line
 
