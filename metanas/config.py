@@ -31,6 +31,8 @@ class Data:
     """Height and width in pixels, 8 to 512."""
     channels: int = 1
     """1 for grey, 3 for colours; grey images are shown as coloured ones where colours are asked for."""
+    skip_corrupt: bool = False
+    """Leave out image files that cannot be read, and say how many; otherwise the first of them is an error."""
     rotations: bool = False
     """Every class turned by 90, 180 and 270 degrees counts as a class of its own."""
 

@@ -4,7 +4,7 @@ Images lie class after class, so that a class is a slice and an episode is index
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,9 +21,13 @@ class ImageBank:
     classes: tuple[str, ...]
     """Class names, in the order in which the images lie."""
     pixels: Tensor
-    """uint8 images `[n, c, h, w]`."""
-    offsets: Tensor
-    """Where each class begins, and the end: `[classes + 1]`, int64, on the CPU."""
+    """uint8 images `[n, c, h, w]`; may hold images of further classes."""
+    starts: Tensor
+    """The row where each class begins, `[classes]`, int64, on the CPU."""
+    counts: Tensor
+    """Images in each class, `[classes]`, int64, on the CPU."""
+    skipped: tuple[str, ...] = ()
+    """Files that could not be read and were left out."""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
@@ -33,16 +37,25 @@ class ImageBank:
         if len(set(self.classes)) != len(self.classes):
             double = sorted({c for c in self.classes if self.classes.count(c) > 1})[0]
             raise DataError(f"{self.name}: class names must be unique, got {double!r} twice")
-        if len(self.offsets) != len(self.classes) + 1 or int(self.offsets[-1]) != len(self.pixels):
-            raise DataError(f"{self.name}: offsets do not fit {len(self.classes)} classes of {len(self.pixels)} images")
+        if not len(self.starts) == len(self.counts) == len(self.classes) > 0:
+            raise DataError(
+                f"{self.name}: expected a start and a count for each of {len(self.classes)} classes, at least one, "
+                f"got {len(self.starts)} and {len(self.counts)}"
+            )
+        if int(self.starts.min()) < 0 or int((self.starts + self.counts).max()) > len(self.pixels):
+            raise DataError(f"{self.name}: the classes reach beyond the {len(self.pixels)} images")
 
     @staticmethod
-    def from_classes(name: str, images: Mapping[str, Tensor]) -> "ImageBank":
+    def from_classes(name: str, images: Mapping[str, Tensor], skipped: tuple[str, ...] = ()) -> "ImageBank":
         """A bank of `images`, class name -> uint8 `[n, c, h, w]`."""
         if not images:
             raise DataError(f"{name}: expected at least one class of images, got none")
-        counts = torch.tensor([0, *(len(part) for part in images.values())])
-        return ImageBank(name, tuple(images), torch.cat(list(images.values())), counts.cumsum(0))
+        empty = [label for label, part in images.items() if not len(part)]
+        if empty:
+            raise DataError(f"{name}: expected images of every class, got none of {empty[0]!r}; leave the class out")
+        counts = torch.tensor([len(part) for part in images.values()])
+        pixels = torch.cat(list(images.values()))
+        return ImageBank(name, tuple(images), pixels, counts.cumsum(0) - counts, counts, skipped)
 
     @property
     def image(self) -> tuple[int, int, int]:
@@ -50,25 +63,29 @@ class ImageBank:
         c, h, w = self.pixels.shape[1:]
         return c, h, w
 
-    @property
-    def counts(self) -> Tensor:
-        """Images in each class, `[classes]`."""
-        return self.offsets[1:] - self.offsets[:-1]
-
     def images_of(self, class_name: str) -> Tensor:
         """The images of one class, uint8 `[n, c, h, w]`."""
         i = self.classes.index(class_name)
-        return self.pixels[int(self.offsets[i]) : int(self.offsets[i + 1])]
+        return self.pixels[int(self.starts[i]) : int(self.starts[i] + self.counts[i])]
 
     def subset(self, name: str, classes: Sequence[str]) -> "ImageBank":
-        """The bank of `classes` alone; raises `DataError` for a class that is not here."""
+        """The bank of `classes` alone, on the same pixels; raises `DataError` for a class that is not here."""
         missing = sorted(set(classes) - set(self.classes))
         if missing:
             raise DataError(
                 f"{name}: the class list names {len(missing)} classes that {self.name} lacks, first {missing[0]!r}"
             )
-        return ImageBank.from_classes(name, {c: self.images_of(c) for c in classes})
+        numbers = {label: i for i, label in enumerate(self.classes)}
+        chosen = torch.tensor([numbers[label] for label in classes], dtype=torch.int64)
+        return replace(self, name=name, classes=tuple(classes), starts=self.starts[chosen], counts=self.counts[chosen])
 
     def to(self, device: torch.device | str) -> "ImageBank":
-        """The same bank with its pixels on `device`."""
-        return ImageBank(self.name, self.classes, self.pixels.to(device), self.offsets)
+        """The same bank with its pixels on `device`, page-locked on the way to a GPU."""
+        pixels = self.pixels
+        if torch.device(device).type == "cuda" and pixels.device.type == "cpu":
+            pixels = pixels.pin_memory()
+        return replace(self, pixels=pixels.to(device, non_blocking=True))
+
+    def shared(self) -> "ImageBank":
+        """The same bank in shared memory: sent to a process that was not forked, it is not copied."""
+        return replace(self, pixels=self.pixels.clone().share_memory_())  # type: ignore[no-untyped-call]

@@ -1,23 +1,29 @@
 """The cache of decoded banks: one checked file a bank, so that a second start takes no time.
 
-The file is the SHA-256 of what follows, then `torch.save` bytes, since `torch.load` accepts a flipped bit.
+The file is the SHA-256 of what follows, the length of a header, the header in JSON, and the pixels from a page boundary
+on. Pixels are mapped into memory, not read: processes that use one bank share its pages, and what is never looked at
+takes no room.
 """
 
 import hashlib
-import io
 import json
 import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy
 import torch
+from numpy.typing import NDArray
 
 from tasks.bank import ImageBank
 from tasks.errors import DataError
 
 _LOG = logging.getLogger(__name__)
 _DIGEST = hashlib.sha256().digest_size
+_LENGTH = 8  # bytes of the header's length
+_PAGE = 4096
+_FORMAT = 2  # of the file: another one makes old files strangers
 
 
 def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: Callable[[], ImageBank]) -> ImageBank:
@@ -34,27 +40,40 @@ def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: C
     """
     if folder is None:
         return make()
-    key_digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()[:16]
+    key_digest = hashlib.sha256(json.dumps({**key, "format": _FORMAT}, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"{name}-{key_digest}.bank"
     bank = _read(path)
     if bank is None:
         _check_writable(folder)  # before the work is done, not after
-        bank = make()
-        _write(path, bank)
+        _write(path, make())
+        bank = _read(path)
+        if bank is None:
+            raise _unwritable(folder, OSError("what was written does not read back"))
     return bank
 
 
 def _read(path: Path) -> ImageBank | None:
     """The bank in `path`, or None when there is none or it is damaged."""
     try:
-        data = memoryview(path.read_bytes())  # a view's slice copies nothing
+        # Copy on write: torch wants memory that could be written, and nothing is.
+        data: NDArray[numpy.uint8] = numpy.memmap(path, numpy.uint8, mode="c")
+    except ValueError:  # an empty file
+        data = numpy.zeros(0, numpy.uint8)
     except OSError:
         return None
-    if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+    if hashlib.sha256(data[_DIGEST:].data).digest() != bytes(data[:_DIGEST]):
         _LOG.warning("%s is damaged (its checksum does not fit its content); building it again", path)
         return None
-    fields = torch.load(io.BytesIO(data[_DIGEST:]), weights_only=True)
-    return ImageBank(fields["name"], tuple(fields["classes"]), fields["pixels"], fields["offsets"])
+    begin = _DIGEST + _LENGTH
+    end = begin + int.from_bytes(data[_DIGEST:begin], "little")
+    fields = json.loads(bytes(data[begin:end]))
+    pixels = torch.from_numpy(data[_whole_pages(end) :]).view(fields["shape"])
+    starts, counts = torch.tensor(fields["starts"]), torch.tensor(fields["counts"])
+    return ImageBank(fields["name"], tuple(fields["classes"]), pixels, starts, counts, tuple(fields["skipped"]))
+
+
+def _whole_pages(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE
 
 
 def _check_writable(folder: Path) -> None:
@@ -67,20 +86,26 @@ def _check_writable(folder: Path) -> None:
 
 
 def _write(path: Path, bank: ImageBank) -> None:
-    content = io.BytesIO()
-    # Plain containers: `weights_only` refuses a dataclass.
     fields = {
         "name": bank.name,
-        "classes": list(bank.classes),
-        "pixels": bank.pixels,
-        "offsets": bank.offsets,
+        "classes": bank.classes,
+        "shape": bank.pixels.shape,
+        "starts": bank.starts.tolist(),
+        "counts": bank.counts.tolist(),
+        "skipped": bank.skipped,
     }
-    torch.save(fields, content)
-    data = content.getvalue()
+    header = json.dumps(fields).encode()
+    header = len(header).to_bytes(_LENGTH, "little") + header
+    header = header.ljust(_whole_pages(_DIGEST + len(header)) - _DIGEST, b"\0")
+    pixels = bank.pixels.contiguous().numpy().data
+    digest = hashlib.sha256(header)
+    digest.update(pixels)
     # Every process writes its own temporary file; the last rename wins, and all of them hold the same bank.
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(hashlib.sha256(data).digest() + data)
+        with open(temporary, "wb") as file:
+            for part in (digest.digest(), header, pixels):
+                file.write(part)
         os.replace(temporary, path)
     except OSError as error:
         raise _unwritable(path.parent, error) from error

@@ -1,5 +1,6 @@
 """Decoding: image files to tensors of the wanted size."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,17 +39,52 @@ def decode(path: Path, image: tuple[int, int, int]) -> Tensor:
             return to_pixels(ImageOps.exif_transpose(file), image)
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
         raise DataError(
-            f"{path}: expected an image, got a file that cannot be read ({error}); replace or remove it"
+            f"{path}: expected an image, got a file that cannot be read ({error}); "
+            "replace or remove it, or leave such files out with data.skip_corrupt=true"
         ) from error
 
 
-def decode_class(path: Path, image: tuple[int, int, int], count: int, remedy: str) -> Tensor:
-    """The images of a published class, those in the directory `path`, as uint8 `[count, c, h, w]`.
+class Decoder:
+    """Image files to tensors of one shape, with an account of what could not be read.
 
-    Raises:
-        DataError: when there are not `count` images, which `remedy` would mend, or one of them is damaged.
+    Args:
+        image: channels, height and width of every tensor.
+        skip_corrupt: leave files out that cannot be read, and remember them in `skipped`; otherwise they are an error.
     """
-    files = image_files(path) if path.is_dir() else []
-    if len(files) != count:
-        raise DataError(f"expected {count} images of a class in {path}, got {len(files)}; {remedy}")
-    return torch.stack([decode(file, image) for file in files])
+
+    def __init__(self, image: tuple[int, int, int], *, skip_corrupt: bool = False) -> None:
+        self.image = image
+        self.skip_corrupt = skip_corrupt
+        self.skipped: list[str] = []
+
+    def readable(self, files: Sequence[Path]) -> list[tuple[Path, Tensor]]:
+        """Those of `files` that can be read, each with its uint8 tensor; raises `DataError` for a corrupt one."""
+        return [(file, pixels) for file in files if (pixels := self._decode(file)) is not None]
+
+    def stacked(self, files: Sequence[Path], where: str) -> Tensor:
+        """The images of one class, uint8 `[n, c, h, w]`; raises `DataError`, naming `where`, when none is left."""
+        decoded = self.readable(files)
+        if not decoded:
+            raise DataError(f"{where}: expected images that can be read, got none of {len(files)}; replace them")
+        return torch.stack([pixels for _, pixels in decoded])
+
+    def class_folder(self, path: Path, count: int | None, remedy: str) -> Tensor:
+        """The images of a published class, those in the directory `path`, as uint8 `[n, c, h, w]`.
+
+        Raises:
+            DataError: when there is none, or not `count` where it is given, which `remedy` would mend.
+        """
+        files = image_files(path) if path.is_dir() else []
+        if len(files) != count if count is not None else not files:
+            wanted = "images" if count is None else f"{count} images"
+            raise DataError(f"expected {wanted} of a class in {path}, got {len(files)}; {remedy}")
+        return self.stacked(files, str(path))
+
+    def _decode(self, file: Path) -> Tensor | None:
+        if not self.skip_corrupt:
+            return decode(file, self.image)
+        try:
+            return decode(file, self.image)
+        except DataError:
+            self.skipped.append(str(file))
+            return None

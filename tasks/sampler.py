@@ -54,7 +54,7 @@ class EpisodeSampler:
         rng = stream(self.seed, self.bank.name, "episode", index)
         need = self.spec.k_shot + self.spec.n_query
         chosen = torch.randperm(len(self.bank.classes), generator=rng)[: self.spec.n_way]
-        counts, starts = self.bank.counts[chosen], self.bank.offsets[chosen]
+        counts, starts = self.bank.counts[chosen], self.bank.starts[chosen]
         # Distinct positions in every class at once: rank random keys, with the places past a short class pushed last.
         keys = torch.rand(self.spec.n_way, int(counts.max()), generator=rng, dtype=torch.float32)
         keys.masked_fill_(torch.arange(keys.shape[1]) >= counts[:, None], 2.0)

@@ -1,5 +1,6 @@
 """From a configuration to objects: the only reader of the registries below."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,27 +23,18 @@ from metanas.spaces.fewshot import FewShot
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
-from tasks.catalogue import CARDS, SourceName
+from tasks.catalogue import CARDS, READERS, SourceName
 from tasks.channels import with_channels
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
 from tasks.episode import Episodes, TaskSpec
 from tasks.mixture import Mixture, check_mixable
 from tasks.sampler import EpisodeSampler
-from tasks.sources.cifar_fs import cifar_fs
-from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
-from tasks.sources.omniglot import omniglot
 from tasks.split import HELD_OUT, SplitName, refuse_seen
 
-SOURCES: dict[str, Callable[[Data], Dataset]] = {
-    "glyphs": lambda data: glyphs(data.resolution, cache=cache_root()),
-    "omniglot": lambda data: omniglot(data_root(data.root), data.resolution, cache=cache_root()),
-    "cifar_fs": lambda data: cifar_fs(data_root(data.root), data.resolution, cache=cache_root()),
-    "fc100": lambda data: fc100(data_root(data.root), data.resolution, cache=cache_root()),
-    "folder": lambda data: folder(data_root(data.root), (data.channels, data.resolution, data.resolution)),
-}
+_LOG = logging.getLogger(__name__)
 
 SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
 
@@ -78,8 +70,24 @@ def processes(experiment: Experiment) -> int:
 
 def dataset(data: Data) -> Dataset:
     """The data set; raises `DataError` where it is missing or damaged."""
-    found = with_channels(SOURCES[data.source](data), data.channels)
+    found = with_channels(_read(data), data.channels)
+    if found.bank.skipped:
+        _LOG.warning(
+            "%s: left out %d files that cannot be read, first %s",
+            data.source,
+            len(found.bank.skipped),
+            found.bank.skipped[0],
+        )
     return rotations(found) if data.rotations else found
+
+
+def _read(data: Data) -> Dataset:
+    if data.source == "glyphs":
+        return glyphs(data.resolution, cache=cache_root())
+    root = data_root(data.root)
+    if data.source == "folder":
+        return folder(root, (data.channels, data.resolution, data.resolution), skip_corrupt=data.skip_corrupt)
+    return READERS[data.source](root, data.resolution, cache_root(), skip_corrupt=data.skip_corrupt)
 
 
 def spec(experiment: Experiment, *, n_query: int | None = None) -> TaskSpec:

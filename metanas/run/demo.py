@@ -50,4 +50,5 @@ def write_example(experiment: Experiment, folder: Path) -> None:
 
 
 def _class_of(bank: ImageBank, row: int) -> str:
-    return bank.classes[int((bank.offsets <= row).sum()) - 1]
+    here = (bank.starts <= row) & (row < bank.starts + bank.counts)
+    return bank.classes[int(here.nonzero()[0])]

@@ -1,8 +1,9 @@
 """Class augmentation: every class turned, as classes of their own."""
 
+from dataclasses import replace
+
 import torch
 
-from tasks.bank import ImageBank
 from tasks.dataset import Dataset
 from tasks.errors import DataError
 from tasks.split import ClassSplit
@@ -33,13 +34,12 @@ def rotations(dataset: Dataset) -> Dataset:
     if turned:
         raise DataError(f"{dataset.name}: classes are turned already, got {turned[0]!r}; apply rotations once")
     pixels = torch.cat([torch.rot90(bank.pixels, k, dims=(2, 3)) for k in range(4)])
-    starts = [bank.offsets[:-1] + k * len(bank.pixels) for k in range(4)]
-    offsets = torch.cat([*starts, bank.offsets.new_tensor([len(pixels)])])
+    starts, counts = torch.cat([bank.starts + k * len(bank.pixels) for k in range(4)]), bank.counts.repeat(4)
     name = f"{dataset.name}-rotations"
     split = dataset.split
     return Dataset(
         name,
-        ImageBank(name, _turned(bank.classes), pixels, offsets),
+        replace(bank, name=name, classes=_turned(bank.classes), pixels=pixels, starts=starts, counts=counts),
         ClassSplit(_turned(split.train), _turned(split.validation), _turned(split.test)),
     )
 

@@ -10,7 +10,6 @@ A class is named `cifar100/CLASS` in every data set made of it, so that what is 
 
 import hashlib
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -18,11 +17,11 @@ from torch import Tensor
 
 from tasks.archive import Archive
 from tasks.bank import ImageBank
-from tasks.cache import cached
 from tasks.card import Card
-from tasks.decode import decode_class
+from tasks.decode import Decoder
 from tasks.errors import DataError
 from tasks.picture import to_pixels
+from tasks.published import published
 
 LIST = Path(__file__).with_name("cifar100.json")
 """Superclass -> classes, and where they come from."""
@@ -52,26 +51,18 @@ CARD = Card(
 _VERSION = 1  # of the decoding below: a change makes old caches strangers
 
 
-def cifar100(root: Path, resolution: int = 32, cache: Path | None = None) -> ImageBank:
+def cifar100(root: Path, resolution: int = 32, cache: Path | None = None, *, skip_corrupt: bool = False) -> ImageBank:
     """All 100 classes in alphabetical order, `[3, resolution, resolution]`.
 
     Args:
         root: holds `cifar-100-python` or `cifar100/data`; the first is taken where both are there.
         resolution: height and width in pixels; smaller ones are averaged down, larger ones interpolated.
-        cache: directory where the decoded images are kept; None decodes 60,000 images anew.
-
-    Raises:
-        DataError: when images are missing or damaged, or `cache` cannot be written.
+        cache: see `tasks.published.published`, as for `skip_corrupt` and the errors.
+        skip_corrupt: leave out files that cannot be read.
     """
-    if resolution < 1:
-        raise DataError(f"CIFAR-100 needs a resolution of at least 1 pixel, got {resolution}; try 32")
-    key: dict[str, str | int] = {
-        "version": _VERSION,
-        "resolution": resolution,
-        "root": str(root.resolve()),
-        "pillow": version("pillow"),
-    }
-    return cached(cache, f"cifar100-{resolution}", key, lambda: _read(root, (3, resolution, resolution)))
+    return published(
+        "cifar100", CARD, _read, root, resolution, cache, version=_VERSION, lists=(LIST,), skip_corrupt=skip_corrupt
+    )
 
 
 def class_name(name: str) -> str:
@@ -85,21 +76,21 @@ def superclasses() -> dict[str, tuple[str, ...]]:
     return {group: tuple(map(class_name, classes)) for group, classes in listed.items()}
 
 
-def _read(root: Path, image: tuple[int, int, int]) -> ImageBank:
+def _read(root: Path, decoder: Decoder) -> dict[str, Tensor]:
     (layout,) = CARD.require(root)
     read = _read_batches if layout == BATCHES else _read_folders
     names = sorted(name for group in superclasses().values() for name in group)
-    images = read(root / layout, names, image)
-    return ImageBank.from_classes("cifar100", {name: _in_order(images[name]) for name in names})
+    images = read(root / layout, names, decoder)
+    return {name: _in_order(images[name]) for name in names}
 
 
-def _read_folders(path: Path, names: list[str], image: tuple[int, int, int]) -> dict[str, Tensor]:
+def _read_folders(path: Path, names: list[str], decoder: Decoder) -> dict[str, Tensor]:
     folders = {name: path / name.removeprefix(class_name("")) for name in names}
     remedy = f"move {path} away and {CARD.origin}"
-    return {name: decode_class(folder, image, PER_CLASS, remedy) for name, folder in folders.items()}
+    return {name: decoder.class_folder(folder, PER_CLASS, remedy) for name, folder in folders.items()}
 
 
-def _read_batches(path: Path, names: list[str], image: tuple[int, int, int]) -> dict[str, Tensor]:
+def _read_batches(path: Path, names: list[str], decoder: Decoder) -> dict[str, Tensor]:
     from tasks._compat import torchvision
 
     images: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -112,7 +103,7 @@ def _read_batches(path: Path, names: list[str], image: tuple[int, int, int]) -> 
                 f"damaged; move {path} away and {CARD.origin}"
             ) from error
         for picture, label in part:
-            images[class_name(part.classes[label])].append(to_pixels(picture, image))
+            images[class_name(part.classes[label])].append(to_pixels(picture, decoder.image))
     return {name: torch.stack(pixels) for name, pixels in images.items()}
 
 

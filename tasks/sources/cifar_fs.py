@@ -24,6 +24,7 @@ def bertinetto_split() -> ClassSplit:
 CARD = replace(cifar100.CARD, split=bertinetto_split)
 
 
-def cifar_fs(root: Path, resolution: int = 32, cache: Path | None = None) -> Dataset:
+def cifar_fs(root: Path, resolution: int = 32, cache: Path | None = None, *, skip_corrupt: bool = False) -> Dataset:
     """CIFAR-FS, `[3, resolution, resolution]`, 600 images a class; arguments and errors as of `cifar100.cifar100`."""
-    return Dataset("cifar_fs", cifar100.cifar100(root, resolution, cache), bertinetto_split())
+    bank = cifar100.cifar100(root, resolution, cache, skip_corrupt=skip_corrupt)
+    return Dataset("cifar_fs", bank, bertinetto_split())

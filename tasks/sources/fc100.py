@@ -25,6 +25,7 @@ def oreshkin_split() -> ClassSplit:
 CARD = replace(cifar100.CARD, split=oreshkin_split)
 
 
-def fc100(root: Path, resolution: int = 32, cache: Path | None = None) -> Dataset:
+def fc100(root: Path, resolution: int = 32, cache: Path | None = None, *, skip_corrupt: bool = False) -> Dataset:
     """FC100, `[3, resolution, resolution]`, 600 images a class; arguments and errors as of `cifar100.cifar100`."""
-    return Dataset("fc100", cifar100.cifar100(root, resolution, cache), oreshkin_split())
+    bank = cifar100.cifar100(root, resolution, cache, skip_corrupt=skip_corrupt)
+    return Dataset("fc100", bank, oreshkin_split())

@@ -14,7 +14,7 @@ from torch import Tensor
 from tasks.bank import ImageBank
 from tasks.card import Card
 from tasks.dataset import Dataset
-from tasks.decode import decode, image_files
+from tasks.decode import Decoder, image_files
 from tasks.errors import DataError
 from tasks.split import SPLITS, ClassSplit, SplitName
 from tasks.stream import stream
@@ -25,34 +25,36 @@ Decoded = list[tuple[Path, Tensor]]
 """Image files in the order of their names, each with its uint8 tensor `[c, h, w]`."""
 
 
-def folder(root: Path, image: tuple[int, int, int], seed: int = 0) -> Dataset:
+def folder(root: Path, image: tuple[int, int, int], seed: int = 0, *, skip_corrupt: bool = False) -> Dataset:
     """The data set of a directory, named after it.
 
     Args:
         root: holds `train`, `validation` and `test`, each with class folders, or class folders directly.
         image: channels (1 or 3), height and width that every file is converted to.
         seed: of the division, where the directory does not divide its classes.
+        skip_corrupt: leave out files that cannot be read; `ImageBank.skipped` then says which.
 
     Raises:
         DataError: when `root` or a class holds no images, a file is damaged, or a class is in two splits.
     """
     _require_directory(root)
+    decoder = Decoder(image, skip_corrupt=skip_corrupt)
     name = root.resolve().name
     train = root / "train"
     if train.is_dir() and _folders(train):
         missing = [split for split in SPLITS if not (root / split).is_dir()]
         if missing:
             raise DataError(f"{root}: expected folders train, validation and test, got no {missing[0]}; add it")
-        decoded = {split: read_folder(root / split, image) for split in SPLITS}
+        decoded = {split: _read_classes(root / split, decoder) for split in SPLITS}
         classes: dict[SplitName, tuple[str, ...]] = {split: tuple(decoded[split]) for split in SPLITS}
         # The split is checked before the classes are merged, which would hide a class that is there twice.
         split = ClassSplit(classes["train"], classes["validation"], classes["test"])
         images = {label: part for parts in decoded.values() for label, part in parts.items()}
     else:
-        images = read_folder(root, image)
+        images = _read_classes(root, decoder)
         split = divide(tuple(images), seed)
     pixels = {label: torch.stack([x for _, x in part]) for label, part in images.items()}
-    return Dataset(name, ImageBank.from_classes(name, pixels), split)
+    return Dataset(name, ImageBank.from_classes(name, pixels, tuple(decoder.skipped)), split)
 
 
 def divide(classes: tuple[str, ...], seed: int) -> ClassSplit:
@@ -73,6 +75,10 @@ def read_folder(path: Path, image: tuple[int, int, int], *, least_classes: int =
         DataError: when `path` is missing, has fewer than `least_classes` class folders, an empty one, images
             beside them, or a file with an image's suffix that cannot be read.
     """
+    return _read_classes(path, Decoder(image), least_classes=least_classes)
+
+
+def _read_classes(path: Path, decoder: Decoder, *, least_classes: int = 2) -> dict[str, Decoded]:
     _require_directory(path)
     folders, loose = _folders(path), image_files(path)
     if not folders:
@@ -91,7 +97,11 @@ def read_folder(path: Path, image: tuple[int, int, int], *, least_classes: int =
     empty = [name for name, images in files.items() if not images]
     if empty:
         raise DataError(f"{path / empty[0]}: expected images of this class, got none; add some or remove it")
-    return {name: [(file, decode(file, image)) for file in images] for name, images in files.items()}
+    decoded = {name: decoder.readable(images) for name, images in files.items()}
+    corrupt = [name for name, images in decoded.items() if not images]
+    if corrupt:
+        raise DataError(f"{path / corrupt[0]}: expected images that can be read, got none; replace or remove the class")
+    return decoded
 
 
 def read_unlabelled(path: Path, image: tuple[int, int, int]) -> Decoded:
@@ -100,7 +110,7 @@ def read_unlabelled(path: Path, image: tuple[int, int, int]) -> Decoded:
     images = image_files(path)
     if not images:
         raise DataError(f"{path}: expected images (png, jpg, jpeg, bmp, gif, webp), got none; add some")
-    return [(file, decode(file, image)) for file in images]
+    return Decoder(image).readable(images)
 
 
 def is_labelled(path: Path) -> bool:

@@ -4,18 +4,16 @@ Divided as in Vinyals et al. 2016 (arXiv 1606.04080): 1028 characters for traini
 for test, before rotations (`tasks.augment`). One alphabet, Gurmukhi, is in two splits.
 """
 
-import hashlib
 import json
-from importlib.metadata import version
 from pathlib import Path
 
+from torch import Tensor
+
 from tasks.archive import Archive
-from tasks.bank import ImageBank
-from tasks.cache import cached
 from tasks.card import Card
 from tasks.dataset import Dataset
-from tasks.decode import decode_class
-from tasks.errors import DataError
+from tasks.decode import Decoder
+from tasks.published import published
 from tasks.split import SPLITS, ClassSplit
 
 LIST = Path(__file__).with_name("omniglot_vinyals.json")
@@ -26,30 +24,19 @@ PER_CLASS = 20
 _VERSION = 1  # of the decoding below: a change makes old caches strangers
 
 
-def omniglot(root: Path, resolution: int = 28, cache: Path | None = None) -> Dataset:
+def omniglot(root: Path, resolution: int = 28, cache: Path | None = None, *, skip_corrupt: bool = False) -> Dataset:
     """Omniglot, ink bright, `[1, resolution, resolution]`, with classes `images_PART/ALPHABET/characterNN`.
 
     Args:
         root: holds `omniglot-py/images_background` and `images_evaluation`, as torchvision unpacks them.
         resolution: height and width in pixels; the originals of 105 x 105 are averaged down.
-        cache: directory where the decoded images are kept; None decodes 32,460 files anew.
-
-    Raises:
-        DataError: when images are missing or damaged, or `cache` cannot be written.
+        cache: see `tasks.published.published`, as for `skip_corrupt` and the errors.
+        skip_corrupt: leave out files that cannot be read.
     """
-    if resolution < 1:
-        raise DataError(f"Omniglot needs a resolution of at least 1 pixel, got {resolution}; try 28")
-    split = vinyals_split()
-    classes = [name for part in SPLITS for name in split[part]]
-    key: dict[str, str | int] = {
-        "version": _VERSION,
-        "list": hashlib.sha256(LIST.read_bytes()).hexdigest(),
-        "resolution": resolution,
-        "root": str(root.resolve()),
-        "pillow": version("pillow"),
-    }
-    bank = cached(cache, f"omniglot-{resolution}", key, lambda: _read(root, classes, resolution))
-    return Dataset("omniglot", bank, split)
+    bank = published(
+        "omniglot", CARD, _read, root, resolution, cache, version=_VERSION, lists=(LIST,), skip_corrupt=skip_corrupt
+    )
+    return Dataset("omniglot", bank, vinyals_split())
 
 
 def vinyals_split() -> ClassSplit:
@@ -90,11 +77,13 @@ CARD = Card(
 )
 
 
-def _read(root: Path, classes: list[str], resolution: int) -> ImageBank:
+def _read(root: Path, decoder: Decoder) -> dict[str, Tensor]:
     CARD.require(root)
-    image = (1, resolution, resolution)
-    folders = {name: root / "omniglot-py" / name for name in classes}
-    # Paper is white in the originals.
+    split = vinyals_split()
     remedy = f"move {root / 'omniglot-py'} away and {CARD.origin}"
-    decoded = {name: 255 - decode_class(path, image, PER_CLASS, remedy) for name, path in folders.items()}
-    return ImageBank.from_classes("omniglot", decoded)
+    # Paper is white in the originals.
+    return {
+        name: 255 - decoder.class_folder(root / "omniglot-py" / name, PER_CLASS, remedy)
+        for part in SPLITS
+        for name in split[part]
+    }

@@ -18,7 +18,15 @@ def test_a_class_is_a_slice() -> None:
 def test_a_subset_keeps_the_asked_order() -> None:
     bank = ImageBank.from_classes("b", {"x": images(2, 1), "y": images(3, 2)}).subset("s", ["y", "x"])
     assert bank.classes == ("y", "x")
-    assert bank.pixels[:, 0, 0, 0].tolist() == [2, 2, 2, 1, 1]
+    assert torch.equal(bank.images_of("x"), images(2, 1))
+    assert torch.equal(bank.images_of("y"), images(3, 2))
+
+
+def test_a_subset_copies_no_pixel() -> None:
+    whole = ImageBank.from_classes("b", {"x": images(2, 1), "y": images(3, 2)})
+    part = whole.subset("s", ["y"])
+    assert part.pixels.data_ptr() == whole.pixels.data_ptr()
+    assert part.counts.tolist() == [3]
 
 
 def test_what_is_no_bank_is_refused() -> None:
@@ -27,9 +35,13 @@ def test_what_is_no_bank_is_refused() -> None:
     with pytest.raises(DataError, match=r"pixels must be uint8 \[n, c, h, w\], got torch.float32"):
         ImageBank.from_classes("b", {"x": torch.zeros(1, 1, 2, 2)})
     with pytest.raises(DataError, match="class names must be unique, got 'x' twice"):
-        ImageBank("b", ("x", "x"), images(2), torch.tensor([0, 1, 2]))
-    with pytest.raises(DataError, match="offsets do not fit 1 classes of 2 images"):
-        ImageBank("b", ("x",), images(2), torch.tensor([0, 1]))
+        ImageBank("b", ("x", "x"), images(2), torch.tensor([0, 1]), torch.tensor([1, 1]))
+    with pytest.raises(DataError, match="b: the classes reach beyond the 2 images"):
+        ImageBank("b", ("x",), images(2), torch.tensor([1]), torch.tensor([2]))
+    with pytest.raises(DataError, match="a start and a count for each of 1 classes, at least one, got 1 and 2"):
+        ImageBank("b", ("x",), images(2), torch.tensor([0]), torch.tensor([1, 1]))
+    with pytest.raises(DataError, match="b: expected images of every class, got none of 'y'; leave the class out"):
+        ImageBank.from_classes("b", {"x": images(1), "y": images(0)})
     with pytest.raises(DataError, match="the class list names 1 classes that b lacks, first 'z'"):
         ImageBank.from_classes("b", {"x": images(1)}).subset("s", ["x", "z"])
 

@@ -208,3 +208,17 @@ def test_a_palette_with_transparency_is_decoded(tmp_path: Path) -> None:
     picture.putpalette([0, 0, 0, 90, 90, 90])
     picture.save(tmp_path / "x.png", transparency=bytes([0, 255]))
     assert int(decode(tmp_path / "x.png", IMAGE)[0, 0, 0]) == 90
+
+
+def test_corrupt_files_are_skipped_and_counted_when_asked(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name / "good.png")
+    (tmp_path / "a" / "bad.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"a/bad.png: expected an image, got .*data\.skip_corrupt=true"):
+        folder(tmp_path, IMAGE)
+    bank = folder(tmp_path, IMAGE, skip_corrupt=True).bank
+    assert bank.counts.tolist() == [1, 1]
+    assert bank.skipped == (str(tmp_path / "a" / "bad.png"),)
+    (tmp_path / "a" / "good.png").write_bytes(b"no image either")
+    with pytest.raises(DataError, match="a: expected images that can be read, got none"):
+        folder(tmp_path, IMAGE, skip_corrupt=True)

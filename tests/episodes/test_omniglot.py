@@ -54,7 +54,7 @@ def test_an_incomplete_character_is_named(tmp_path: Path, count: int) -> None:
 
 
 def test_an_impossible_resolution_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="resolution of at least 1 pixel, got 0; try 28"):
+    with pytest.raises(DataError, match="resolution of at least 1 pixel, got 0; try 105"):
         omniglot(tmp_path, resolution=0)
 
 
