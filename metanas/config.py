@@ -4,8 +4,8 @@ A value out of its range is a `ConfigError` that names the key.
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, cast
 
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
@@ -36,6 +36,15 @@ class Data:
     rotations: bool = False
     """Every class turned by 90, 180 and 270 degrees counts as a class of its own."""
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All data sets of meta-training, `source` first."""
+        return (self.source, *self.mix)
+
+    def of(self, name: str) -> "Data":
+        """The same settings for the data set `name` alone."""
+        return replace(self, source=cast(SourceName, name), mix=[], weights=[])
+
     def __post_init__(self) -> None:
         _between("data.resolution", self.resolution, 8, 512)
         for name in self.mix:
@@ -65,9 +74,18 @@ class Task:
     """Support images a class."""
     n_query: int = 3
     """Query images a class in meta-training; evaluation has its own number."""
+    varied: bool = False
+    """Draw ways and shots for each episode, as Meta-Dataset does; the numbers above are then the most of each."""
+    least_way: int = 5
+    """Fewest classes of a varied episode."""
+    most_support: int = 500
+    """Most support images of a varied episode, all classes together."""
 
     def __post_init__(self) -> None:
         _between("task.n_way", self.n_way, 2, 1000)
+        if self.varied:
+            _between("task.least_way", self.least_way, 2, self.n_way)
+            _between("task.most_support", self.most_support, self.n_way, 10**6)
         _between("task.k_shot", self.k_shot, 1, 1000)
         _between("task.n_query", self.n_query, 1, 1000)
 
@@ -174,6 +192,9 @@ class Evaluate:
     """Episodes of test classes."""
     n_query: int = 15
     """Query images a class."""
+    sources: list[str] = field(default_factory=list)
+    """Data sets whose classes are shown, each in `episodes` episodes, e.g. [omniglot, glyphs]; without any those of
+    meta-training. The headline is the mean over them."""
     chunk: int = 8
     """Episodes scored in one call, in one process."""
     timed: int = 10
@@ -184,6 +205,9 @@ class Evaluate:
     def __post_init__(self) -> None:
         _between("evaluate.episodes", self.episodes, 2, 10**9)  # one has no interval
         _between("evaluate.n_query", self.n_query, 1, 1000)
+        for name in self.sources:
+            if name not in CARDS or self.sources.count(name) > 1:
+                raise ConfigError(f"evaluate.sources names data sets, each once, of {', '.join(CARDS)}, got {name!r}")
         _between("evaluate.chunk", self.chunk, 1, 10**6)
         _between("evaluate.timed", self.timed, 1, 10**6)
 

@@ -26,6 +26,8 @@ class TaskSpec:
     """Query images a class, at least 1."""
     image: tuple[int, int, int]
     """Channels, height and width of an image."""
+    varied: bool = False
+    """Episodes differ in ways and shots, and the numbers above are the most that one has."""
 
     def __post_init__(self) -> None:
         for name, least in (("n_way", 2), ("k_shot", 1), ("n_query", 1)):
@@ -51,15 +53,58 @@ class Episode(NamedTuple):
     query: Batch
 
 
+class Stack(NamedTuple):
+    """Episodes of one shape, which can be worked on together."""
+
+    numbers: tuple[int, ...]
+    """Which episodes these are, in rising order."""
+    n_way: int
+    """Classes in each of them."""
+    episode: Episode
+    """Their images and labels with a leading `tasks` axis."""
+
+
 @runtime_checkable
 class Episodes(Protocol):
-    """An endless, stateless source of episodes with random access."""
+    """An endless, stateless source of episodes with random access. Sources inherit `stacks` or draw faster."""
 
     spec: TaskSpec
 
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index`, the same one at every call."""
         ...
+
+    def stacks(self, numbers: Sequence[int]) -> list[Stack]:
+        """The episodes of these distinct `numbers` in stacks: a single one, unless the episodes are varied."""
+        alone = ((number, self[number]) for number in numbers)
+        return regroup([Stack((i,), n_way_of(episode), stack([episode])) for i, episode in alone])
+
+
+def n_way_of(episode: Episode) -> int:
+    """How many classes an episode has; its support set shows all of them."""
+    return int(episode.support.y.max()) + 1
+
+
+def regroup(stacks: Sequence[Stack]) -> list[Stack]:
+    """The same episodes in as few stacks as there are shapes, which come in the order of their first numbers."""
+    shapes: dict[tuple[int, ...], list[Stack]] = {}
+    for part in stacks:
+        support, query = part.episode
+        shapes.setdefault((part.n_way, support.y.shape[1], query.y.shape[1]), []).append(part)
+    return sorted(_joined(parts) for parts in shapes.values())
+
+
+def _joined(parts: Sequence[Stack]) -> Stack:
+    numbers = [number for part in parts for number in part.numbers]
+    order = sorted(range(len(numbers)), key=numbers.__getitem__)
+    if len(parts) == 1 and order == list(range(len(numbers))):
+        return parts[0]
+
+    def batch(batches: Sequence[Batch]) -> Batch:
+        return Batch(*(torch.cat(tensors)[order] for tensors in zip(*batches, strict=True)))
+
+    episode = Episode(*(batch(batches) for batches in zip(*(part.episode for part in parts), strict=True)))
+    return Stack(tuple(numbers[i] for i in order), parts[0].n_way, episode)
 
 
 def stack(episodes: Sequence[Episode]) -> Episode:
@@ -69,6 +114,12 @@ def stack(episodes: Sequence[Episode]) -> Episode:
         return Batch(torch.stack([p.x for p in parts]), torch.stack([p.y for p in parts]))
 
     return Episode(batch([e.support for e in episodes]), batch([e.query for e in episodes]))
+
+
+def in_unit_range(episode: Episode) -> Episode:
+    """`episode` with its uint8 images as floats in [0, 1]."""
+    dtype = torch.get_default_dtype()
+    return Episode(*(Batch(x.to(dtype).div_(255), y) for x, y in episode))
 
 
 def spans(first: int, last: int, size: int) -> list[tuple[int, int]]:
@@ -83,15 +134,18 @@ def spans(first: int, last: int, size: int) -> list[tuple[int, int]]:
 
 def check_episode(episode: Episode, spec: TaskSpec) -> None:
     """Raises `DataError` when `episode` is not what `spec` promises (shapes, label range, class counts)."""
-    for name, batch, per_class in (
+    n_way = n_way_of(episode) if spec.varied else spec.n_way
+    if not 2 <= n_way <= spec.n_way:
+        raise DataError(f"an episode must have 2 to {spec.n_way} classes, got {n_way}")
+    for name, batch, most in (
         ("support", episode.support, spec.k_shot),
         ("query", episode.query, spec.n_query),
     ):
-        expected = (spec.n_way * per_class, *spec.image)
+        expected = (len(batch.y) if spec.varied else n_way * most, *spec.image)
         if tuple(batch.x.shape) != expected:
             raise DataError(f"{name} images must have shape {expected}, got {tuple(batch.x.shape)}")
-        counts = torch.bincount(batch.y, minlength=spec.n_way).tolist()
-        if counts != [per_class] * spec.n_way:
-            raise DataError(
-                f"{name} labels must hold each of 0..{spec.n_way - 1} {per_class} times, got counts {counts}"
-            )
+        counts = torch.bincount(batch.y, minlength=n_way).tolist()
+        least = 1 if spec.varied else most
+        if len(counts) != n_way or not least <= min(counts) <= max(counts) <= most:
+            times = f"{least} to {most}" if spec.varied else most
+            raise DataError(f"{name} labels must hold each of 0..{n_way - 1} {times} times, got counts {counts}")

@@ -7,7 +7,7 @@ from itertools import permutations
 import torch
 
 from tasks.dataset import Dataset
-from tasks.episode import Episode, Episodes
+from tasks.episode import Episode, Episodes, Stack, regroup
 from tasks.errors import DataError
 from tasks.split import HELD_OUT, refuse_seen
 from tasks.stream import stream
@@ -25,7 +25,7 @@ def check_mixable(datasets: Sequence[Dataset]) -> None:
             refuse_seen(learner.split.train, learner.name, judge.split[split], judged)
 
 
-class Mixture:
+class Mixture(Episodes):
     """Each episode comes from one member, drawn at random; implements `tasks.episode.Episodes`.
 
     Args:
@@ -65,3 +65,11 @@ class Mixture:
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index`: the one of that number of its member."""
         return self.members[self.member_of(index)][index]
+
+    def stacks(self, numbers: Sequence[int]) -> list[Stack]:
+        """See `Episodes`; each member draws its own at once."""
+        shares: list[list[int]] = [[] for _ in self.members]
+        for number in numbers:
+            shares[self.member_of(number)].append(number)
+        drawn = [member.stacks(share) for member, share in zip(self.members, shares, strict=True) if share]
+        return regroup([part for parts in drawn for part in parts])

@@ -1,14 +1,17 @@
 """The episode sampler: episode `i` of a bank is a pure function of (seed, i)."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from tasks.bank import ImageBank
-from tasks.episode import Batch, Episode, TaskSpec
+from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec, in_unit_range
 from tasks.errors import DataError
 from tasks.stream import stream
 
 
-class EpisodeSampler:
+class EpisodeSampler(Episodes):
     """N-way K-shot episodes over one bank; implements `tasks.episode.Episodes`.
 
     Classes are drawn without replacement and labelled 0 .. n_way - 1 in the order of the draw; the support and query
@@ -45,27 +48,37 @@ class EpisodeSampler:
 
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index` (any integer >= 0)."""
-        if index < 0:
-            raise IndexError(f"episodes are numbered from 0, got {index}")
-        return self._gather(self.rows(index))
+        (found,) = self.stacks([index])
+        return Episode(*(Batch(*(part[0] for part in batch)) for batch in found.episode))
 
-    def rows(self, index: int) -> torch.Tensor:
-        """Which bank rows episode `index` shows: `[n_way, k_shot + n_query]`, support first in each row."""
-        rng = stream(self.seed, self.bank.name, "episode", index)
-        need = self.spec.k_shot + self.spec.n_query
-        chosen = torch.randperm(len(self.bank.classes), generator=rng)[: self.spec.n_way]
-        counts, starts = self.bank.counts[chosen], self.bank.starts[chosen]
+    def stacks(self, numbers: Sequence[int]) -> list[Stack]:
+        """See `Episodes`; all episodes at once by indexing on the device of the bank."""
+        return [Stack(tuple(numbers), self.spec.n_way, in_unit_range(self.pixels(numbers)))]
+
+    def pixels(self, numbers: Sequence[int]) -> Episode:
+        """The episodes of these numbers with uint8 images as in the bank, `[tasks, n, c, h, w]`."""
+        spec, where = self.spec, self.bank.pixels.device
+        rows = self.rows(numbers).to(where)
+        labels = torch.arange(spec.n_way, device=where)
+
+        def batch(part: Tensor) -> Batch:
+            x = self.bank.pixels.index_select(0, part.flatten()).view(len(rows), -1, *spec.image)
+            return Batch(x, labels.repeat_interleave(part.shape[2]).repeat(len(rows), 1))
+
+        return Episode(batch(rows[:, :, : spec.k_shot]), batch(rows[:, :, spec.k_shot :]))
+
+    def rows(self, numbers: Sequence[int]) -> Tensor:
+        """Which bank rows the episodes show: `[tasks, n_way, k_shot + n_query]`, support first in each row."""
+        n_way, need = self.spec.n_way, self.spec.k_shot + self.spec.n_query
+        chosen = torch.empty(len(numbers), n_way, dtype=torch.int64)
+        keys = torch.empty(len(numbers), n_way, int(self.bank.counts.max()), dtype=torch.float32)
+        for task, number in enumerate(numbers):
+            if number < 0:
+                raise IndexError(f"episodes are numbered from 0, got {number}")
+            rng = stream(self.seed, self.bank.name, "episode", number)
+            chosen[task] = torch.randperm(len(self.bank.classes), generator=rng)[:n_way]
+            widest = int(self.bank.counts[chosen[task]].max())
+            keys[task, :, :widest] = torch.rand(n_way, widest, generator=rng, dtype=torch.float32)
         # Distinct positions in every class at once: rank random keys, with the places past a short class pushed last.
-        keys = torch.rand(self.spec.n_way, int(counts.max()), generator=rng, dtype=torch.float32)
-        keys.masked_fill_(torch.arange(keys.shape[1]) >= counts[:, None], 2.0)
-        return starts[:, None] + keys.argsort(dim=1)[:, :need]
-
-    def _gather(self, rows: torch.Tensor) -> Episode:
-        spec, device = self.spec, self.bank.pixels.device
-        x = self.bank.pixels[rows.to(device)].to(torch.get_default_dtype()) / 255
-        y = torch.arange(spec.n_way, device=device)[:, None].expand(rows.shape)
-        k = spec.k_shot
-        return Episode(
-            Batch(x[:, :k].flatten(0, 1), y[:, :k].reshape(-1)),
-            Batch(x[:, k:].flatten(0, 1), y[:, k:].reshape(-1)),
-        )
+        keys.masked_fill_(torch.arange(keys.shape[2]) >= self.bank.counts[chosen][:, :, None], 2.0)
+        return self.bank.starts[chosen][:, :, None] + keys.topk(need, largest=False).indices

@@ -16,7 +16,7 @@ from metanas.errors import RunError
 from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
-from metanas.evaluate.wording import MISSING, count, percent, plain, points, seconds
+from metanas.evaluate.wording import MISSING, count, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
 
 if TYPE_CHECKING:
@@ -62,17 +62,13 @@ def write_report(run_dir: Path) -> Path:
 def _subtitle(result: Record) -> str:
     if not result:
         return "meta-learned neural architecture search"
-    return f"meta-learned neural architecture search on {result['dataset']}, {_protocol(result)}"
-
-
-def _protocol(result: Record) -> str:
-    return f"{result['n_way']}-way {result['k_shot']}-shot"
+    return f"meta-learned neural architecture search on {result['dataset']}, {task_shape(result)}"
 
 
 def _evaluated(result: Record) -> list[Html]:
     mode = str(result["mode"])
     sentence = (
-        f"on {result['episodes']} unseen {_protocol(result)} episodes of {result['dataset']} "
+        f"on {result['episodes']} unseen {task_shape(result)} episodes of {result['dataset']} "
         f"({result['split']} classes), {mode}"
     )
     if result.get("accuracy_inductive") is not None and mode != "inductive":
@@ -97,6 +93,7 @@ def _evaluated(result: Record) -> list[Html]:
         page.headline(percent(result["accuracy"], result.get("ci95")), sentence + "."),
         page.facts([(name, value) for name, value in known if value != MISSING]),
         page.paragraph(explanation),
+        *_sources(result),
         *_comparison(result),
     ]
 
@@ -136,6 +133,28 @@ def _comparison(result: Record) -> list[Html]:
             _figure(figures.comparison(bars), "accuracy of the compared networks", "Mean and 95 % interval."),
         )
     ]
+
+
+def _sources(result: Record) -> list[Html]:
+    """The deployed network on each of several data sets."""
+    parts = cast(Mapping[str, Mapping[str, Record]], result.get("sources") or {})
+    row = _deployed(cast(Mapping[str, Record], result.get("baselines") or {}), result)
+    if not parts or row is None:
+        return []
+    rows = []
+    for name, networks in parts.items():
+        entry = list(networks.values())[row]
+        rows.append(
+            (
+                name,
+                percent(entry.get("accuracy"), entry.get("ci95")),
+                percent(entry.get("accuracy_inductive"), entry.get("ci95_inductive")),
+                str(entry["episodes"]),
+            )
+        )
+    note = "The deployed network on each; the headline is their mean, in which every data set counts equally."
+    table = page.table(("data set", "transductive", "inductive", "episodes"), rows)
+    return [page.section("Data sets", page.paragraph(note), table)]
 
 
 def _deployed(networks: Mapping[str, Record], result: Record) -> int | None:

@@ -1,6 +1,7 @@
 """Numbers as a report says them; what is missing is a dash, so that a table never has a hole."""
 
 import math
+from collections.abc import Mapping
 
 MISSING = "\N{EN DASH}"
 
@@ -16,6 +17,16 @@ def percent(value: object, ci95: object = None) -> str:
     # The interval of a single episode is infinite.
     spread = f" ± {100 * ci95:.1f}" if isinstance(ci95, int | float) and math.isfinite(ci95) else ""
     return f"{100 * value:.1f}{spread} %"
+
+
+def task_shape(result: Mapping[str, object]) -> str:
+    """The shape of the episodes of result.json.
+
+    >>> task_shape({"n_way": 5, "k_shot": 1}), task_shape({"n_way": 50, "k_shot": 10, "varied": True})
+    ('5-way 1-shot', 'up to 50-way, up to 10-shot')
+    """
+    varied = "up to " if result.get("varied") else ""
+    return f"{varied}{result['n_way']}-way{',' if varied else ''} {varied}{result['k_shot']}-shot"
 
 
 def points(value: object) -> str:

@@ -18,7 +18,7 @@ from metanas.config import Experiment
 from metanas.errors import ConfigError, RunError
 from metanas.evaluate.accuracy import predictions
 from metanas.objective import Classification
-from metanas.params import MetaParams, is_head, of_task
+from metanas.params import MetaParams, of_task
 from metanas.problem import children
 from metanas.run.directory import RunDirectory
 from metanas.run.restore import restore
@@ -123,10 +123,7 @@ def adapt(
 
 def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Network:
     """Search, decode, inherit, further steps: the same path as in evaluation."""
-    # Labels are shuffled in every episode, so the rows of the head are exchangeable and fewer of them may be used.
-    weights = {k: v[:n_classes] if is_head(k) else v for k, v in start.weights.items()}
-    bench = replace(bench, spec=replace(bench.spec, n_way=n_classes))
-    problem = bench.problem(MetaParams(weights, start.arch), Batch(support.x[None], support.y[None]))
+    problem = bench.problem(start, Batch(support.x[None], support.y[None]), n_classes)
     choice = bench.solve(problem)
     if bench.experiment.adapt.deploy == "supernet":
         return Network(choice.genotypes[0], bench.strategy.objective(problem), of_task(choice.params, 0))

@@ -2,9 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy
 import torch
@@ -23,7 +22,7 @@ from metanas.spaces.fewshot import FewShot
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
-from tasks.catalogue import CARDS, READERS, SourceName
+from tasks.catalogue import CARDS, READERS
 from tasks.channels import with_channels
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
@@ -33,6 +32,7 @@ from tasks.sampler import EpisodeSampler
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
 from tasks.split import HELD_OUT, SplitName, refuse_seen
+from tasks.varied import VariedSampler
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,21 +94,22 @@ def spec(experiment: Experiment, *, n_query: int | None = None) -> TaskSpec:
     """The shape of the experiment's episodes, in meta-training unless `n_query` is given."""
     data, task = experiment.data, experiment.task
     image = (data.channels, data.resolution, data.resolution)
-    return TaskSpec(task.n_way, task.k_shot, n_query or task.n_query, image)
+    return TaskSpec(task.n_way, task.k_shot, n_query or task.n_query, image, task.varied)
 
 
-def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: torch.device) -> EpisodeSampler:
+def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: torch.device) -> Episodes:
     """The episodes of one split, the same for every method that is compared on them."""
     n_query = None if split == "train" else experiment.evaluate.n_query
     bank = found[split].to(where)  # its name holds the split, so no two splits draw alike
-    return EpisodeSampler(bank, spec(experiment, n_query=n_query), experiment.seed)
+    shape, task, seed = spec(experiment, n_query=n_query), experiment.task, experiment.seed
+    if task.varied:
+        return VariedSampler(bank, shape, seed, least_way=task.least_way, most_support=task.most_support)
+    return EpisodeSampler(bank, shape, seed)
 
 
-def training(experiment: Experiment, found: Dataset, where: torch.device) -> Episodes:
-    """The episodes of meta-training: those of the data set `found`, mixed with those of `data.mix`."""
+def training(experiment: Experiment, parts: Sequence[Dataset], where: torch.device) -> Episodes:
+    """The episodes of meta-training: those of the data sets `parts`, the first of them `data.source`, mixed."""
     data = experiment.data
-    others = [replace(data, source=cast(SourceName, name), mix=[], weights=[]) for name in data.mix]
-    parts = [found, *map(dataset, others)]
     check_mixable(parts)
     members = [episodes(experiment, part, "train", where) for part in parts]
     if len(members) == 1:
@@ -119,7 +120,7 @@ def training(experiment: Experiment, found: Dataset, where: torch.device) -> Epi
 
 def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
     """Raises `DataError` when `split` of `found` holds out what the run `trained` on as another published data set."""
-    for name in (trained.data.source, *trained.data.mix):
+    for name in trained.data.sources:
         published = CARDS[name].split
         if published is not None and split in HELD_OUT:
             refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")

@@ -17,7 +17,7 @@ from metanas.spaces.space import Genotype
 from metanas.strategies.prior import Prior
 from metanas.strategies.random import Random
 from metanas.strategies.strategy import Strategy
-from tasks.episode import Episode, Episodes, stack
+from tasks.episode import Episode, Episodes, Stack
 from tasks.stream import stream
 
 TITLES = {
@@ -82,10 +82,11 @@ class Comparison:
         self.bench, self.start = bench, start
         self.scores: Scores = {name: Score([], [], [], []) for name in TITLES}
 
-    def add(self, episodes: Episode, first: int) -> None:
-        """Scores every method on stacked episodes, the first of which has number `first`."""
+    def add(self, stack: Stack) -> None:
+        """Scores every method on some episodes."""
         bench, adapt = self.bench, self.bench.experiment.adapt
-        problem = bench.problem(self.start, episodes.support)
+        first, episodes = stack.numbers[0], stack.episode
+        problem = bench.problem(self.start, episodes.support, stack.n_way)
         found = bench.strategy(problem, stream(bench.experiment.seed, "search", first))
         self.scores["supernet"].add(bench.strategy.objective(problem), found.params, episodes)
         self._score("child", problem, found, episodes)
@@ -95,12 +96,13 @@ class Comparison:
         self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
     def extend(self, scores: Scores) -> None:
-        """Appends what was found on later episodes."""
+        """Appends what was found on further episodes."""
         for name, score in scores.items():
             mine = self.scores[name]
             mine.transductive.extend(score.transductive)
             mine.inductive.extend(score.inductive)
             mine.genotypes.extend(score.genotypes)
+            mine.seconds.extend(score.seconds)
 
     def genotypes(self) -> list[Genotype]:
         """Every architecture that was scored, once."""
@@ -112,10 +114,11 @@ class Comparison:
         found["supernet"] = [cost(self.bench.net, self.bench.spec)]
         return {name: score.summary(TITLES[name], found[name]) for name, score in self.scores.items()}
 
-    def clock(self, episode: Episode, number: int) -> None:
-        """Times the adaptation to episode `number`, as `adapt` does it: search, decode, inherit, further steps."""
+    def clock(self, stack: Stack) -> None:
+        """Times the adaptation to an episode alone, as `adapt` does it: search, decode, inherit, further steps."""
         bench, adapt = self.bench, self.bench.experiment.adapt
-        problem = bench.problem(self.start, episode.support)
+        (number,) = stack.numbers
+        problem = bench.problem(self.start, stack.episode.support, stack.n_way)
         watch = Stopwatch(bench.device)
         found = bench.strategy(problem, stream(bench.experiment.seed, "search", number))
         self.scores["supernet"].seconds.append(watch.read())
@@ -150,7 +153,8 @@ class Examiner:
     def scores(self, first: int, last: int) -> Scores:
         """Every method on episodes `first` to `last - 1`."""
         comparison = Comparison(self.bench, self.start)
-        comparison.add(stack([self.episodes[i] for i in range(first, last)]), first)
+        for stack in self.episodes.stacks(range(first, last)):
+            comparison.add(stack)
         return comparison.scores
 
     def cost(self, genotype: Genotype) -> Cost:

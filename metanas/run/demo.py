@@ -40,7 +40,7 @@ def write_example(experiment: Experiment, folder: Path) -> None:
     bank = build.dataset(experiment.data)["test"]
     sampler = EpisodeSampler(bank, build.spec(experiment, n_query=experiment.evaluate.n_query), experiment.seed)
     k_shot = experiment.task.k_shot
-    for rows in sampler.rows(0).tolist():
+    for rows in sampler.rows([0])[0].tolist():
         name = _class_of(bank, rows[0]).replace("/", "-")
         for part, chosen in (("support", rows[:k_shot]), ("query", rows[k_shot:])):
             where = folder / part / name

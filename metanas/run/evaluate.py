@@ -13,13 +13,13 @@ from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.pictures import draw_genotype
 from metanas.run.restore import Restored, restore
+from metanas.run.strata import averaged
 from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost
 from metanas.spaces.space import Genotype
 from metanas.track.console import Progress
-from tasks.dataset import Dataset
-from tasks.episode import spans, stack
+from tasks.episode import Episodes, spans
 from tasks.split import SplitName
 
 DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
@@ -43,20 +43,32 @@ def evaluate(
         DataError: images are missing, or the run was trained on classes of `split`.
     """
     restored = restore(directory, experiment)
-    bench = restored.bench
-    data = build.dataset(experiment.data)
-    build.check_unseen(directory.experiment(), data, split)
-    episodes = build.episodes(experiment, data, split, bench.device)
-    start = restored.state.learner.params
-    comparison = Comparison(bench, start)
+    bench, start = restored.bench, restored.state.learner.params
+    judges: dict[str, Episodes] = {}
+    for source in experiment.evaluate.sources or experiment.data.sources:
+        data = build.dataset(experiment.data.of(source))
+        build.check_unseen(directory.experiment(), data, split)
+        judges[data.name] = build.episodes(experiment, data, split, bench.device)
+    pooled = Comparison(bench, start)
+    parts: dict[str, dict[str, Summary]] = {}
+    known: dict[Genotype, Cost] = {}
     with directory.locked(), Interrupt() as interrupt:
-        costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
-        for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
-            comparison.clock(stack([episodes[i]]), i)
-            interrupt.check()
-        result = summarise(comparison, comparison.summary(costs), restored, data, split)
+        for name, episodes in judges.items():
+            comparison = Comparison(bench, start)
+            costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
+            for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
+                (alone,) = episodes.stacks([i])
+                comparison.clock(alone)
+                interrupt.check()
+            pooled.extend(comparison.scores)
+            parts[name] = comparison.summary(costs)
+            known |= costs
+        baselines = averaged(pooled.summary(known), parts)
+        result = summarise(pooled, baselines, restored, " + ".join(parts), split)
+        if len(parts) > 1:
+            result["sources"] = parts
         directory.write_json("result.json", result)
-        _draw_cells(bench, comparison.scores["child"].genotypes, directory)
+        _draw_cells(bench, pooled.scores["child"].genotypes, directory)
         _track(directory, experiment, result)
         write_report(directory.path)
     return result
@@ -79,7 +91,7 @@ def _score(comparison: Comparison, examiner: Examiner, interrupt: Interrupt, *, 
 
 
 def summarise(
-    comparison: Comparison, baselines: Mapping[str, Summary], restored: Restored, data: Dataset, split: SplitName
+    comparison: Comparison, baselines: Mapping[str, Summary], restored: Restored, dataset: str, split: SplitName
 ) -> Result:
     """The content of result.json."""
     experiment, state = restored.bench.experiment, restored.state
@@ -95,7 +107,8 @@ def summarise(
         "n_way": experiment.task.n_way,
         "k_shot": experiment.task.k_shot,
         "n_query": experiment.evaluate.n_query,
-        "dataset": data.name,
+        "varied": experiment.task.varied,
+        "dataset": dataset,
         "split": split,
         "adapt_seconds_median": headline["adapt_seconds_median"],
         "params": headline["params"],

@@ -10,7 +10,7 @@ import torch
 
 from metanas.config import Experiment
 from metanas.errors import NonFiniteError, RunError
-from metanas.evaluate.interval import interval
+from metanas.evaluate.interval import Interval, interval, stratified
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
@@ -44,9 +44,9 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     """
     _check_directory(experiment, directory, resume=resume)
     bench = Workbench.of(experiment)
-    data = build.dataset(experiment.data)
+    data = [build.dataset(experiment.data.of(name)) for name in experiment.data.sources]
     train = build.training(experiment, data, bench.device)
-    validation = build.episodes(experiment, data, "validation", bench.device)
+    validation = tuple(build.episodes(experiment, part, "validation", bench.device) for part in data)
     learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else _begin(bench, learner)
     if not resume:
@@ -64,7 +64,7 @@ class _Loop:
         bench: Workbench,
         learner: MetaLearner,
         train: Episodes,
-        validation: Episodes,
+        validation: tuple[Episodes, ...],
         directory: RunDirectory,
     ) -> None:
         self.bench, self.learner = bench, learner
@@ -127,9 +127,14 @@ class _Loop:
         """Scores the deployed networks on validation classes; the best state is kept for evaluation."""
         experiment = self.bench.experiment
         parts = spans(0, experiment.meta.validate_episodes, experiment.evaluate.chunk)
-        found = crew.map("scores", [(state.learner.params, *part) for part in parts])
-        score = interval([value for part in found for value in part])
-        trackers.log({"meta/iter": state.iteration, "validation/acc": score.mean, "validation/acc_ci95": score.ci95})
+        scores: dict[str, Interval] = {}
+        for i, source in enumerate(experiment.data.sources):
+            found = crew.map("scores", [(state.learner.params, i, *part) for part in parts])
+            scores[source] = interval([value for part in found for value in part])
+        score = stratified(list(scores.values()))
+        each = {f"validation/acc/{name}": part.mean for name, part in scores.items()} if len(scores) > 1 else {}
+        row = {"validation/acc": score.mean, "validation/acc_ci95": score.ci95, **each}
+        trackers.log({"meta/iter": state.iteration, **row})
         progress.note(validation=score.mean)
         for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
             trackers.image(name, path, state.iteration)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from metanas.evaluate.accuracy import accuracies
+from metanas.meta.batch import merge
 from metanas.meta.gradient import MetaGradient, Verdict
+from metanas.meta.ways import narrow, widen
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.relaxation import gumbel
 from metanas.run.workbench import Workbench
-from tasks.episode import Episodes, stack
+from tasks.episode import Episodes
 from tasks.stream import stream
 
 
@@ -19,7 +21,8 @@ class Teacher:
     bench: Workbench
     gradient: MetaGradient
     train: Episodes
-    validation: Episodes
+    validation: tuple[Episodes, ...]
+    """Of each data set of meta-training."""
 
     def verdict(self, start: MetaParams, iteration: int, first: int, last: int) -> Verdict:
         """What training episodes `first` to `last - 1` say about `start` at this outer iteration."""
@@ -28,10 +31,17 @@ class Teacher:
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
         loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise)
-        return self.gradient(loss, start, stack([self.train[i] for i in range(first, last)]))
+        return merge(
+            [
+                widen(self.gradient(loss, narrow(start, stack.n_way), stack.episode), start)
+                for stack in self.train.stacks(range(first, last))
+            ]
+        )
 
-    def scores(self, start: MetaParams, first: int, last: int) -> list[float]:
-        """Accuracies of the deployed networks on validation episodes `first` to `last - 1`."""
-        episodes = stack([self.validation[i] for i in range(first, last)])
-        objective, params = self.bench.deploy(self.bench.problem(start, episodes.support))
-        return accuracies(objective, params, episodes, transductive=True)
+    def scores(self, start: MetaParams, source: int, first: int, last: int) -> list[float]:
+        """Accuracies of the deployed networks on validation episodes `first` to `last - 1` of one data set."""
+        found: list[float] = []
+        for stack in self.validation[source].stacks(range(first, last)):
+            objective, params = self.bench.deploy(self.bench.problem(start, stack.episode.support, stack.n_way))
+            found += accuracies(objective, params, stack.episode, transductive=True)
+        return found

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
-from metanas.run.evaluate import Result
+from metanas.run.evaluate import DEPLOYED, Result
 
 
 def table(result: Result) -> str:
@@ -11,7 +12,7 @@ def table(result: Result) -> str:
     baselines = result["baselines"]
     assert isinstance(baselines, dict)
     lines = [
-        f"{result['n_way']}-way {result['k_shot']}-shot, {result['episodes']} episodes of {result['dataset']} "
+        f"{task_shape(result)}, {result['episodes']} episodes of {result['dataset']} "
         f"({result['split']} classes), accuracy in % with 95 % interval",
         f"{'':48}  transductive    inductive   params     MACs",
     ]
@@ -20,6 +21,12 @@ def table(result: Result) -> str:
             f"{score['title']:48}  {_percent(score['accuracy'], score['ci95']):>12}  "
             f"{_percent(score['accuracy_inductive'], score['ci95_inductive']):>11}  "
             f"{_count(score['params']):>7}  {_count(score['macs']):>7}"
+        )
+    for name, part in result.get("sources", {}).items():  # type: ignore[attr-defined]
+        score = part[DEPLOYED[str(result["deployed"])]]
+        lines.append(
+            f"{'deployed, on ' + name:48}  {_percent(score['accuracy'], score['ci95']):>12}  "
+            f"{_percent(score['accuracy_inductive'], score['ci95_inductive']):>11}"
         )
     lines.append(
         f"deployed: {result['deployed']}, {result['adapt_seconds_median']:.2f} s a task, "

@@ -1,11 +1,12 @@
 """What meta-training, evaluation and adaptation all start from: the objects of an experiment, built once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from metanas.config import Experiment
+from metanas.meta.ways import narrow
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded
@@ -46,9 +47,9 @@ class Workbench:
             build.strategy(experiment, space),
         )
 
-    def problem(self, start: MetaParams, support: Batch) -> Problem:
-        """Tasks to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
-        return Problem(self.space, self.spec, self.net, support, start)
+    def problem(self, start: MetaParams, support: Batch, n_way: int) -> Problem:
+        """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
+        return Problem(self.space, replace(self.spec, n_way=n_way), self.net, support, narrow(start, n_way))
 
     def solve(self, problem: Problem) -> Choice:
         """What is handed out for each task: the decoded child after further steps, or the adapted supernet."""

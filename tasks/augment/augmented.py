@@ -16,7 +16,7 @@ Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 """Float images in [0, 1], `[n, c, h, w]`, and a generator -> new images of the same shape and range."""
 
 
-class Augmented:
+class Augmented(Episodes):
     """The episodes of another source with augmented images; implements `tasks.episode.Episodes`.
 
     Args:

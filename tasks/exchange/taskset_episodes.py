@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tasks.episode import Batch, Episode, TaskSpec
+from tasks.episode import Batch, Episode, Episodes, TaskSpec
 from tasks.errors import DataError
 from tasks.exchange.global_random import seeded
 from tasks.stream import stream
@@ -38,7 +38,7 @@ class Taskset(Protocol):
         ...
 
 
-class TasksetEpisodes:
+class TasksetEpisodes(Episodes):
     """The tasks of a learn2learn task set as episodes; implements `tasks.episode.Episodes`.
 
     The first `k_shot` images of each class are its support and the rest its query, as learn2learn's `partition_task`

@@ -12,8 +12,20 @@ import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, Mixture, TaskSpec, check_episode, stream
+from tasks import (
+    ClassSplit,
+    Dataset,
+    Episodes,
+    EpisodeSampler,
+    ImageBank,
+    Mixture,
+    TaskSpec,
+    VariedSampler,
+    check_episode,
+    stream,
+)
 from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
+from tasks.episode import n_way_of
 from tasks.exchange import TasksetEpisodes, from_torch
 from tasks.sources import cifar100
 from tasks.sources.cifar_fs import cifar_fs
@@ -37,6 +49,10 @@ def _noise() -> Dataset:
 
 def of_noise(seed: int, root: Path) -> Episodes:
     return EpisodeSampler(_noise()["train"], SPEC, seed)
+
+
+def of_variety(seed: int, root: Path) -> Episodes:
+    return VariedSampler(_noise()["train"], replace(SPEC, n_way=8, varied=True), seed, least_way=3, most_support=12)
 
 
 def of_rotations(seed: int, root: Path) -> Episodes:
@@ -103,6 +119,10 @@ SOURCES: dict[str, Make] = {
     "torch": of_torch,
     "learn2learn": of_learn2learn,
     "augmented": of_augmented,
+    "varied": of_variety,
+    "mixture of varied": lambda seed, tmp_path: Mixture(
+        [of_variety(seed, tmp_path), of_variety(seed + 9, tmp_path)], seed
+    ),
     "mixture": lambda seed, tmp_path: Mixture([of_noise(seed, tmp_path), of_glyphs(seed, tmp_path)], seed),
 }
 
@@ -142,6 +162,20 @@ class TestEpisodes:
         for i in range(5):
             support, query = episodes[i].support.x.flatten(1), episodes[i].query.x.flatten(1)
             assert float(torch.cdist(support, query).min()) > 0
+
+    def test_stacks_hold_the_episodes_of_their_numbers(self, make: Make, tmp_path: Path) -> None:
+        episodes, numbers = make(0, tmp_path), (1, 4, 5, 6, 9, 12)
+        stacks = episodes.stacks(numbers)
+        assert sorted(i for stack in stacks for i in stack.numbers) == list(numbers)
+        assert episodes.spec.varied or len(stacks) == 1
+        for stack in stacks:
+            assert list(stack.numbers) == sorted(stack.numbers)
+            for task, number in enumerate(stack.numbers):
+                alone = episodes[number]
+                assert stack.n_way == n_way_of(alone)
+                for many, one in zip(stack.episode, alone, strict=True):
+                    assert torch.equal(many.x[task], one.x)
+                    assert torch.equal(many.y[task], one.y)
 
     def test_global_random_state_is_left_alone(self, make: Make, tmp_path: Path) -> None:
         before = torch.get_rng_state()

@@ -120,7 +120,7 @@ def test_adapting_is_what_the_evaluation_scores(transductive: bool, done, tmp_pa
     support, query = (batch_of(done.example / part) for part in ("support", "query"))
     bench, state, _ = restore(done.directory, done.experiment)
     episode = stack([Episode(support, query)])
-    objective, params = bench.deploy(bench.problem(state.learner.params, episode.support))
+    objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
     logits = predictions(objective, params, episode.support.x, episode.query.x, transductive=transductive)[0]
     (expected,) = accuracies(objective, params, episode, transductive=transductive)
 

@@ -38,6 +38,7 @@ def test_the_result_has_every_documented_key(done) -> None:
         "n_way": 5,
         "k_shot": 1,
         "n_query": 2,
+        "varied": False,
         "dataset": "glyphs",
         "split": "test",
         "adapt_steps": 1,
@@ -164,7 +165,7 @@ def test_the_accuracy_is_the_mean_over_episodes_alone(done) -> None:
     alone = []
     for i in range(4):
         episode = stack([episodes[i]])
-        objective, params = bench.deploy(bench.problem(state.learner.params, episode.support))
+        objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
         alone += accuracies(objective, params, episode, transductive=True)
     assert sum(alone) / 4 == pytest.approx(done.result["accuracy"], abs=0.026)  # rounding may flip one of 40 images
 
@@ -236,3 +237,14 @@ def test_an_interrupted_evaluation_leaves_the_old_result(
     with pytest.raises(Interrupted, match="SIGTERM"):
         evaluate(copied, copied.experiment(["evaluate.episodes=3"]), quiet=True)
     assert json.loads(copied.result.read_text()) == done.result
+
+
+def test_varied_episodes_are_learned_from_and_scored(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    varied = ["task.varied=true", "task.n_way=4", "task.least_way=2", "task.k_shot=3", "task.most_support=8"]
+    experiment = tiny(*varied, "meta.iterations=2", "meta.tasks=3")
+    directory = RunDirectory(tmp_path / "run")
+    meta_train(experiment, directory, quiet=True)
+    result = evaluate(directory, experiment, quiet=True)
+    assert result["varied"]
+    assert result["episodes"] == 4
+    assert "up to 4-way, up to 3-shot" in (directory.path / "report.html").read_text()

@@ -1,0 +1,26 @@
+"""Tasks of fewer ways than the start has: they use the first rows of the classifier.
+
+Labels are shuffled in every episode, so the rows of the head are exchangeable and fewer of them may be used.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from metanas.meta.gradient import Verdict
+from metanas.params import MetaParams, is_head, tree_map
+
+
+def narrow(start: MetaParams, n_way: int) -> MetaParams:
+    """`start` for tasks of `n_way` classes, at most as many as its head has rows."""
+    return MetaParams({k: v[:n_way] if is_head(k) else v for k, v in start.weights.items()}, start.arch)
+
+
+def widen(verdict: Verdict, start: MetaParams) -> Verdict:
+    """The verdict on `start` of tasks that were given the `narrow` one: rows that they did not use get no gradient."""
+    return Verdict(tree_map(_filled, verdict.gradient, start), verdict.query_loss)
+
+
+def _filled(gradient: Tensor, like: Tensor) -> Tensor:
+    if gradient.shape == like.shape:
+        return gradient
+    return F.pad(gradient, (0, 0) * (like.ndim - 1) + (0, len(like) - len(gradient)))
