@@ -124,9 +124,11 @@ def adapt(
 def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Network:
     """Search, decode, inherit, further steps: the same path as in evaluation."""
     # Labels are shuffled in every episode, so the rows of the head are exchangeable and fewer of them may be used.
-    weights = {k: v[:n_classes] if is_head(k) else v for k, v in start.weights.items()}
+    weights, rates = (
+        {k: v[:n_classes] if is_head(k) else v for k, v in group.items()} for group in (start.weights, start.rates)
+    )
     bench = replace(bench, spec=replace(bench.spec, n_way=n_classes))
-    problem = bench.problem(MetaParams(weights, start.arch), Batch(support.x[None], support.y[None]))
+    problem = bench.problem(MetaParams(weights, start.arch, rates), Batch(support.x[None], support.y[None]))
     choice = bench.solve(problem)
     if bench.experiment.adapt.deploy == "supernet":
         return Network(choice.genotypes[0], bench.strategy.objective(problem), of_task(choice.params, 0))

@@ -12,6 +12,9 @@ from metanas.config import Data, Experiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
+from metanas.meta.higher_descent import check_higher
+from metanas.meta.imaml import Imaml
+from metanas.meta.joint import Joint
 from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
@@ -46,7 +49,12 @@ SOURCES: dict[str, Callable[[Data], Dataset]] = {
 
 SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
 
-GRADIENTS: dict[str, Callable[[Inner], MetaGradient]] = {"maml": Maml, "reptile": Reptile}
+GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
+    "maml": lambda experiment: Maml(experiment.inner),
+    "reptile": lambda experiment: Reptile(experiment.inner),
+    "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
+    "joint": lambda experiment: Joint(),
+}
 
 RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
     "straight_through": lambda space: StraightThrough(space.harden),
@@ -129,12 +137,14 @@ def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
 
 def learner(experiment: Experiment) -> MetaLearner:
     """The meta-learner."""
-    return Descent(GRADIENTS[experiment.meta.gradient](experiment.inner), experiment.outer)
+    return Descent(GRADIENTS[experiment.meta.gradient](experiment), experiment.outer)
 
 
 def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:
     """How a new task is searched."""
     adapt = experiment.adapt
+    if experiment.inner.engine == "higher":
+        check_higher()
     inner = inner_of(experiment, adapt.steps)
     return Gradient(relaxation(experiment, found), inner, experiment.relax.temperature_end)
 
