@@ -85,19 +85,22 @@ class Space:
 class Relax:
     """How logits become gates, and how the temperature falls in meta-training."""
 
-    kind: Literal["straight_through", "softmax", "gumbel_softmax"] = "straight_through"
+    kind: Literal["straight_through", "softmax", "gumbel_softmax", "soft_pruning"] = "straight_through"
     temperature_start: float = 0.0
     """At the first outer iteration."""
     temperature_end: float = 0.0
     """At the end of the ramp and in evaluation."""
     ramp: float = 0.5
     """Share of meta-training over which the temperature falls linearly, 0 to 1."""
+    threshold: float = 0.01
+    """Gates of soft pruning that are at most this are left out, 0 to 1; other gates have none."""
 
     def __post_init__(self) -> None:
         least = 0.0 if self.kind == "straight_through" else 0.01
         for name in ("temperature_start", "temperature_end"):
             _between(f"relax.{name}", getattr(self, name), least, 100.0)
         _between("relax.ramp", self.ramp, 0.0, 1.0)
+        _between("relax.threshold", self.threshold, 0.0, 1.0)
 
     def temperature(self, progress: float) -> float:
         """The temperature when `progress` (0 to 1) of meta-training is done."""

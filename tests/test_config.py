@@ -83,6 +83,7 @@ RANGES = [
     "relax.temperature_start=-1",
     "relax.temperature_end=101",
     "relax.ramp=2",
+    "relax.threshold=2",
     "inner.steps=-1",
     "inner.lr_arch=-0.1",
     "outer.lr_weights=-1",

@@ -8,7 +8,7 @@ from typing import cast
 import numpy
 import torch
 
-from metanas.config import Data, Experiment
+from metanas.config import Data, Experiment, Relax
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
@@ -19,8 +19,10 @@ from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
 from metanas.relax.relaxation import Relaxation
+from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
+from metanas.spaces.cell_choices import NONE
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
@@ -56,10 +58,13 @@ GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "joint": lambda experiment: Joint(),
 }
 
-RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
-    "straight_through": lambda space: StraightThrough(space.harden),
-    "softmax": lambda space: Softmax(),
-    "gumbel_softmax": lambda space: Softmax(sample=True),
+RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
+    "straight_through": lambda space, relax: StraightThrough(space.harden),
+    "softmax": lambda space, relax: Softmax(),
+    "gumbel_softmax": lambda space, relax: Softmax(sample=True),
+    "soft_pruning": lambda space, relax: SoftPruning(
+        space.primitives.index(NONE) if NONE in space.primitives else None, relax.threshold
+    ),
 }
 
 
@@ -132,7 +137,7 @@ def space(experiment: Experiment) -> SearchSpace:
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
     """The relaxation."""
-    return RELAXATIONS[experiment.relax.kind](found)
+    return RELAXATIONS[experiment.relax.kind](found, experiment.relax)
 
 
 def learner(experiment: Experiment) -> MetaLearner:
