@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from metanas.config import Experiment
+from metanas.config_file import load_experiment
 from metanas.errors import CheckpointError
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupted
@@ -142,3 +143,19 @@ def test_own_pictures_are_adapted_to_with_fewer_classes_than_were_trained(
 def test_a_checkpoint_without_the_rates_of_the_configuration_is_refused(done, tiny: Tiny) -> None:
     with pytest.raises(CheckpointError, match="another network than the configuration: expected the rate of "):
         restore(done.directory, tiny("inner.rates=layer"))
+
+
+@pytest.mark.slow
+def test_accuracy_does_not_fall_when_the_logits_begin_to_move(tmp_path: Path) -> None:
+    """MetaNAS as configured, made small: half of the run is warm-up, then architectures are learned and pruned."""
+    small = ["space.width=4", "space.nodes=1", "data.resolution=16", "meta.tasks=4", "meta.chunk=4", "inner.steps=2"]
+    often = ["meta.iterations=48", "meta.validate_every=24", "meta.validate_episodes=32", "evaluate.n_query=5"]
+    rest = ["track.wandb.mode=disabled", "threads=1"]
+    config = Path(__file__).parents[2] / "configs" / "glyphs" / "metanas.yaml"
+    directory = RunDirectory(tmp_path / "run")
+    meta_train(load_experiment(config, [*small, *often, *rest]), directory, quiet=True)
+    scores = [row for row in read_rows(directory.metrics) if "validation/acc" in row]
+    assert [row["meta/iter"] for row in scores] == [24, 48]
+    before, after = (row["validation/acc"] for row in scores)
+    assert before > 0.25
+    assert after > before - 0.05
