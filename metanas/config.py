@@ -105,19 +105,22 @@ class Space:
 class Relax:
     """How logits become gates, and how the temperature falls in meta-training."""
 
-    kind: Literal["straight_through", "softmax", "gumbel_softmax"] = "straight_through"
+    kind: Literal["straight_through", "softmax", "gumbel_softmax", "soft_pruning"] = "straight_through"
     temperature_start: float = 0.0
     """At the first outer iteration."""
     temperature_end: float = 0.0
     """At the end of the ramp and in evaluation."""
     ramp: float = 0.5
     """Share of meta-training over which the temperature falls linearly, 0 to 1."""
+    threshold: float = 0.01
+    """Gates of soft pruning that are at most this are left out, 0 to 1; other gates have none."""
 
     def __post_init__(self) -> None:
         least = 0.0 if self.kind == "straight_through" else 0.01
         for name in ("temperature_start", "temperature_end"):
             _between(f"relax.{name}", getattr(self, name), least, 100.0)
         _between("relax.ramp", self.ramp, 0.0, 1.0)
+        _between("relax.threshold", self.threshold, 0.0, 1.0)
 
     def temperature(self, progress: float) -> float:
         """The temperature when `progress` (0 to 1) of meta-training is done."""
@@ -129,8 +132,11 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    gradient: Literal["maml", "reptile"] = "maml"
-    """How tasks move the start: through the query loss after adaptation, or towards where adaptation ends."""
+    gradient: Literal["maml", "reptile", "imaml", "joint"] = "maml"
+    """How tasks move the start: through the query loss after adaptation (maml; imaml through the solution of a proximal
+    problem), towards where adaptation ends (reptile), or by their loss at the start itself (joint, the baseline)."""
+    cg_steps: int = 5
+    """Hessian-vector products of an implicit gradient; other gradients take none."""
     iterations: int = 400
     """Outer steps."""
     tasks: int = 16
@@ -141,12 +147,17 @@ class Meta:
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
     of a meta-batch to agree on most operations, or no operation is trained for long."""
+    warmup: float = 0.0
+    """Share of the iterations, 0 to 1, in which the weights are learned alone: no loop moves the logits, and the
+    temperature stays at its first value (Elsken et al. 2020, arXiv 1911.11090, take half)."""
     cosine: float = 0.05
     """The outer step sizes fall along a cosine to this share of their values; 1 keeps them."""
     validate_every: int = 200
     """Outer steps between two validations on validation classes; 0 never validates."""
     validate_episodes: int = 64
     """Episodes of a validation."""
+    patience: int = 0
+    """Meta-training ends after that many validations in a row without a new best one; 0 runs all iterations."""
     save_every: int = 50
     """Outer steps between two checkpoints."""
 
@@ -155,10 +166,27 @@ class Meta:
         _between("meta.tasks", self.tasks, 1, 10**6)
         _between("meta.chunk", self.chunk, 0, 10**6)
         _between("meta.arch_std", self.arch_std, 0.0, 100.0)
+        _between("meta.cg_steps", self.cg_steps, 0, 10**6)
+        _between("meta.warmup", self.warmup, 0.0, 1.0)
         _between("meta.cosine", self.cosine, 0.0, 1.0)
+        _between("meta.patience", self.patience, 0, 10**9)
+        if self.patience and not self.validate_every:
+            raise ConfigError(
+                f"meta.patience={self.patience} counts validations, but meta.validate_every=0 has none; "
+                "set meta.validate_every above 0"
+            )
         _between("meta.validate_every", self.validate_every, 0, 10**9)
         _between("meta.validate_episodes", self.validate_episodes, 2, 10**6)
         _between("meta.save_every", self.save_every, 1, 10**9)
+
+    def is_warming(self, iteration: int) -> bool:
+        """Whether the logits rest at that outer iteration."""
+        return iteration < self.warmup * self.iterations
+
+    def search_progress(self, iteration: int) -> float:
+        """The share, 0 to 1, of the iterations after the warm-up that are done before `iteration`."""
+        first = math.ceil(self.warmup * self.iterations)
+        return max(0, iteration - first) / max(1, self.iterations - first)
 
 
 @dataclass(frozen=True)
@@ -257,6 +285,16 @@ class Experiment:
         _between("threads", self.threads, 0, 1024)
         if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
             raise ConfigError(f"name must be usable as a directory name, got {self.name!r}")
+
+        if self.inner.rates != "fixed" and self.meta.gradient != "maml":
+            raise ConfigError(
+                f"inner.rates={self.inner.rates} is learned through the inner loop, which meta.gradient=maml "
+                f"differentiates, got meta.gradient={self.meta.gradient}; take inner.rates=fixed"
+            )
+
+    def temperature(self, iteration: int) -> float:
+        """The temperature of the gates at that outer iteration; it begins to fall after the warm-up."""
+        return self.relax.temperature(self.meta.search_progress(iteration))
 
 
 def _between(key: str, value: float, least: float, most: float) -> None:

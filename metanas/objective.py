@@ -30,6 +30,8 @@ class Classification:
     """Handed to the relaxation."""
     noise: Params = field(default_factory=dict)
     """Handed to the relaxation; one sample serves all inner steps."""
+    rest_arch: bool = False
+    """The gates count as constants: the loss does not depend on the logits, so no inner loop moves them."""
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""
@@ -44,7 +46,8 @@ class Classification:
             gates = None
         else:
             options = {"rows": rows, "sparse": self.relaxation.sparse}
-            gates = self.relaxation(params.arch, self.temperature, self.noise)
+            arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
+            gates = self.relaxation(arch, self.temperature, self.noise)
         # our networks tie no weights, and looking for ties takes a tenth of the time
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)

@@ -1,6 +1,6 @@
 """Optimisers as pure functions over `MetaParams`: state in, state out, so a checkpoint is plain data.
 
-Weights and architecture logits are two groups with constants of their own.
+Weights, architecture logits and learned rates are groups with constants of their own.
 """
 
 import math
@@ -23,19 +23,24 @@ class AdamState(NamedTuple):
     """Moving mean of the gradient."""
     second: MetaParams
     """Moving mean of the squared gradient."""
+    rested: int = 0
+    """Updates in which the logits rested; their moments have seen that many fewer."""
 
 
 @dataclass(frozen=True)
 class Adam:
     """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) with T-NAS's outer constants, but for a larger step size.
 
-    Weight decay is the classical one, added to the gradient, as in T-NAS's and DARTS's architecture step.
+    Weight decay is the classical one, added to the gradient, as in T-NAS's and DARTS's architecture step; each group
+    has its own, and learned rates, whose neutral value is no better than another, have none.
     """
 
     lr_weights: float = 1e-2
     """Step size of the weights; T-NAS uses 1e-3 for ten times as many tasks."""
     lr_arch: float = 1e-2
     """Step size of the logits; 0 freezes the architecture prior."""
+    lr_rates: float = 1e-2
+    """Step size of learned rates, a share of themselves: see `inner.rates`."""
     beta1_weights: float = 0.9
     beta1_arch: float = 0.5
     beta2: float = 0.999
@@ -43,10 +48,10 @@ class Adam:
     decay_arch: float = 1e-3
     eps: float = 1e-8
     clip: float = 10.0
-    """Largest norm of the gradient over both groups; longer ones are shortened. 0 never clips."""
+    """Largest norm of the gradient over all groups; longer ones are shortened. 0 never clips."""
 
     def __post_init__(self) -> None:
-        for name in ("lr_weights", "lr_arch", "decay_weights", "decay_arch", "clip"):
+        for name in ("lr_weights", "lr_arch", "lr_rates", "decay_weights", "decay_arch", "clip"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"outer.{name} must be 0 or more, got {getattr(self, name)}")
         for name in ("beta1_weights", "beta1_arch", "beta2"):
@@ -60,24 +65,50 @@ class Adam:
         return AdamState(0, tree_map(torch.zeros_like, params), tree_map(torch.zeros_like, params))
 
     def update(
-        self, gradient: MetaParams, state: AdamState, params: MetaParams, scale: float = 1.0
+        self,
+        gradient: MetaParams,
+        state: AdamState,
+        params: MetaParams,
+        scale: float = 1.0,
+        *,
+        rest_arch: bool = False,
     ) -> tuple[MetaParams, AdamState]:
-        """One step; `scale` multiplies both step sizes (a schedule). Returns new parameters and state."""
+        """One step; returns new parameters and state.
+
+        Args:
+            gradient: with respect to `params`.
+            state: before the step.
+            params: before the step.
+            scale: multiplies all step sizes (a schedule).
+            rest_arch: leave the logits and their moments as they are, weight decay included. Their first step after a
+                rest is corrected for bias as a first step, or moments that begin at zero would make it many times too
+                long.
+        """
+        if rest_arch:
+            gradient = gradient._replace(arch={k: torch.zeros_like(g) for k, g in gradient.arch.items()})
         factor = (self.clip / tree_norm(gradient).clamp(min=self.clip)).item() if self.clip else 1.0
-        step = state.step + 1
+        step, rested = state.step + 1, state.rested + rest_arch
         updated: list[list[Tensor]] = [[], [], []]
-        for part in MetaParams._fields:  # the weights, then the logits, each as one long vector: one call for all
+        groups = {
+            "weights": (step, self.lr_weights, self.beta1_weights, self.decay_weights),
+            "arch": (step - rested, self.lr_arch, self.beta1_arch, self.decay_arch),
+            "rates": (step, self.lr_rates, self.beta1_weights, 0.0),
+        }
+        for part, (t, lr, beta1, decay) in groups.items():  # each as one long vector: one call for all
             trees = (params, gradient, state.first, state.second)
             p, g, m, v = (_flat(getattr(tree, part)) for tree in trees)
-            lr, beta1, decay = (getattr(self, f"{name}_{part}") for name in ("lr", "beta1", "decay"))
+            if rest_arch and part == "arch":
+                for tensors, vector in zip(updated, (p, m, v), strict=True):
+                    tensors.extend(_split(vector, params.arch))
+                continue
             g = factor * g + decay * p
             m = beta1 * m + (1 - beta1) * g
             v = self.beta2 * v + (1 - self.beta2) * g * g
-            direction = (m / (1 - beta1**step)) / ((v / (1 - self.beta2**step)).sqrt() + self.eps)
+            direction = (m / (1 - beta1**t)) / ((v / (1 - self.beta2**t)).sqrt() + self.eps)
             for tensors, vector in zip(updated, (p - scale * lr * direction, m, v), strict=True):
                 tensors.extend(_split(vector, getattr(params, part)))
         moved, first, second = (like(params, tensors) for tensors in updated)
-        return moved, AdamState(step, first, second)
+        return moved, AdamState(step, first, second, rested)
 
 
 def _flat(tensors: Params) -> Tensor:

@@ -1,7 +1,7 @@
-"""Parameters as data: weights and architecture logits travel together.
+"""Parameters as data: weights, architecture logits and learned rates travel together.
 
 A module is only a shape; what it computes with is a `Params` dictionary handed to `torch.func.functional_call`. Because
-weights and logits form one `MetaParams`, no meta-learning algorithm is written twice.
+they form one `MetaParams`, no meta-learning algorithm is written twice.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,11 +18,14 @@ Metrics = dict[str, float]
 
 
 class MetaParams(NamedTuple):
-    """What meta-learning learns, and what a task adapts: the weights and the architecture logits."""
+    """What meta-learning learns: the weights and the architecture logits, which a task adapts, and how fast it does."""
 
     weights: Params
     arch: Params
     """Logits by cell kind, each `[edges, ops]`; empty for a network whose architecture is fixed."""
+    rates: Params = {}  # trees are never changed in place, so one may serve all
+    """Logarithms of learned step sizes under the names of weights and logits (see `metanas.meta.rates`); empty where
+    step sizes are constants."""
 
 
 def is_head(name: str) -> bool:
@@ -35,6 +38,7 @@ def tree_map(function: Callable[..., Tensor], first: MetaParams, *others: MetaPa
     return MetaParams(
         {k: function(v, *(o.weights[k] for o in others)) for k, v in first.weights.items()},
         {k: function(v, *(o.arch[k] for o in others)) for k, v in first.arch.items()},
+        {k: function(v, *(o.rates[k] for o in others)) for k, v in first.rates.items()},
     )
 
 
@@ -45,16 +49,18 @@ def tree_norm(tree: MetaParams) -> Tensor:
 
 
 def leaves(tree: MetaParams) -> list[Tensor]:
-    """All tensors, weights first, in the order of the dictionaries."""
-    return [*tree.weights.values(), *tree.arch.values()]
+    """All tensors: the weights, the logits, the rates, in the order of the dictionaries."""
+    return [*tree.weights.values(), *tree.arch.values(), *tree.rates.values()]
 
 
 def like(tree: MetaParams, tensors: Sequence[Tensor]) -> MetaParams:
     """The inverse of `leaves`: `tensors` under the names of `tree`."""
-    split = len(tree.weights)
+    first = len(tree.weights)
+    second = first + len(tree.arch)
     return MetaParams(
-        dict(zip(tree.weights, tensors[:split], strict=True)),
-        dict(zip(tree.arch, tensors[split:], strict=True)),
+        dict(zip(tree.weights, tensors[:first], strict=True)),
+        dict(zip(tree.arch, tensors[first:second], strict=True)),
+        dict(zip(tree.rates, tensors[second:], strict=True)),
     )
 
 

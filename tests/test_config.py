@@ -20,6 +20,9 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("inner.steps=x", "inner.steps.*'x'"),
     ("inner.steps=1.5", "inner.steps.*1.5"),
     ("inner.steps=", "inner.steps"),
+    ("inner.rates=each", "inner.rates.*'each', expected one of .*'layer_step'"),
+    ("inner.engine=fast", "inner.engine.*'fast', expected one of .*'higher'"),
+    ("meta.gradient=imaml", "meta.gradient=imaml needs inner.proximal_weights above 0"),
     ("inner.first_order=maybe", "inner.first_order.*maybe"),
     ("inner.lr_weights=nan", "inner.lr_weights must be 0 or more, got nan"),
     ("seed=true", "seed.*True"),
@@ -80,6 +83,7 @@ RANGES = [
     "relax.temperature_start=-1",
     "relax.temperature_end=101",
     "relax.ramp=2",
+    "relax.threshold=2",
     "inner.steps=-1",
     "inner.lr_arch=-0.1",
     "outer.lr_weights=-1",
@@ -92,6 +96,11 @@ RANGES = [
     "meta.validate_every=-1",
     "meta.validate_episodes=1",
     "meta.save_every=0",
+    "meta.warmup=1.5",
+    "meta.patience=-1",
+    "meta.cg_steps=-1",
+    "inner.proximal_weights=-1",
+    "outer.lr_rates=-1",
     "adapt.steps=-1",
     "adapt.child_steps=-1",
     "adapt.lr_weights=-1",
@@ -218,6 +227,24 @@ def test_what_is_written_is_read_back(name: str, root: str | None, rate: float, 
     experiment = replace(Experiment(), name=name, seed=seed, data=Data(root=root), inner=Inner(lr_weights=rate))
     Path("dumped.yaml").write_text(dump_experiment(experiment), encoding="utf-8")
     assert load_experiment(Path("dumped.yaml"), []) == experiment
+
+
+@pytest.mark.parametrize("gradient", ["reptile", "imaml", "joint"])
+def test_rates_are_learned_by_a_gradient_that_sees_them(gradient: str) -> None:
+    with pytest.raises(ConfigError, match=f"inner.rates=layer is learned .*got meta.gradient={gradient}"):
+        load_experiment(None, ["inner.rates=layer", f"meta.gradient={gradient}"])
+
+
+def test_patience_counts_validations_that_there_must_be() -> None:
+    with pytest.raises(ConfigError, match="meta.patience=2 counts validations, but meta.validate_every=0 has none"):
+        load_experiment(None, ["meta.patience=2", "meta.validate_every=0"])
+
+
+def test_the_temperature_waits_for_the_end_of_the_warm_up() -> None:
+    temperatures = ["relax.temperature_start=1", "relax.temperature_end=0", "relax.ramp=0.5"]
+    experiment = load_experiment(None, ["meta.iterations=12", "meta.warmup=0.3", *temperatures])
+    assert [i for i in range(12) if experiment.meta.is_warming(i)] == [0, 1, 2, 3]
+    assert [experiment.temperature(i) for i in (0, 3, 4, 6, 8, 11)] == pytest.approx([1, 1, 1, 0.5, 0, 0])
 
 
 def test_the_temperature_falls_linearly_and_stays() -> None:

@@ -65,6 +65,45 @@ def test_a_rate_of_zero_freezes_its_group_alone() -> None:
     assert not torch.equal(moved.weights["a"], params.weights["a"])
 
 
+def test_decay_of_the_weights_moves_no_logit() -> None:
+    params = start()
+    adam = Adam(decay_weights=0.1, decay_arch=0.0)
+    moved, _ = adam.update(tree_map(torch.zeros_like, params), adam.init(params), params)
+    assert torch.equal(moved.arch["normal"], params.arch["normal"])
+    assert not torch.equal(moved.weights["a"], params.weights["a"])
+
+
+def test_logits_that_rest_stay_and_then_begin_as_if_nothing_had_been() -> None:
+    """Their moments see no gradient and no decay; the weights go on as ever."""
+    params, adam = start(), Adam(clip=0.0)
+    state = adam.init(params)
+    gradient = tree_map(torch.sin, params)
+    rested, after = params, state
+    for _ in range(7):
+        rested, after = adam.update(gradient, after, rested, rest_arch=True)
+    assert torch.equal(rested.arch["normal"], params.arch["normal"])
+    assert not torch.equal(rested.weights["a"], params.weights["a"])
+    late, fresh = adam.update(gradient, after, rested), adam.update(gradient, state, params)
+    assert torch.equal(late[0].arch["normal"], fresh[0].arch["normal"])
+    assert torch.equal(late[1].second.arch["normal"], fresh[1].second.arch["normal"])
+
+
+def test_resting_logits_do_not_clip_the_weights() -> None:
+    params, adam = start(), Adam(clip=1.0)
+    gradient = MetaParams({k: w * 1e-3 for k, w in params.weights.items()}, {"normal": params.arch["normal"] * 1e6})
+    _, state = adam.update(gradient, adam.init(params), params, rest_arch=True)
+    torch.testing.assert_close(state.first.weights["a"], 0.1 * gradient.weights["a"])
+
+
+def test_rates_are_a_group_of_their_own_without_decay() -> None:
+    params = start()._replace(rates={"a": torch.ones(1, 1, 1, dtype=torch.float64)})
+    adam = Adam(lr_rates=0.3, decay_weights=0.1)
+    still, _ = adam.update(tree_map(torch.zeros_like, params), adam.init(params), params)
+    assert torch.equal(still.rates["a"], params.rates["a"])
+    moved, _ = adam.update(tree_map(torch.ones_like, params), adam.init(params), params)
+    assert moved.rates["a"].item() == pytest.approx(1 - 0.3)
+
+
 def test_ranges_are_checked_by_name() -> None:
     with pytest.raises(ConfigError, match=r"outer.lr_weights must be 0 or more, got -1"):
         Adam(lr_weights=-1)

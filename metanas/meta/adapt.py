@@ -5,7 +5,7 @@ and second-order DARTS (one step, differentiated with respect to `arch`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +13,11 @@ import torch
 from torch import Tensor
 
 from metanas.errors import ConfigError
+from metanas.meta import higher_descent
+from metanas.meta.proximal import Proximal
+from metanas.meta.rates import RateKind, factor, initial_rates
 from metanas.objective import LossFn
-from metanas.params import MetaParams, is_head, leaves, like
+from metanas.params import MetaParams, Params, is_head, leaves, like
 from tasks.episode import Batch
 
 
@@ -34,16 +37,37 @@ class Inner:
     moves: Literal["all", "head", "body"] = "all"
     """Which weights the steps move: all (MAML), the classifier alone (ANIL, Raghu et al. 2020, arXiv 1909.09157), or
     all but the classifier (BOIL, Oh et al. 2021, arXiv 2008.08882)."""
+    rates: RateKind = "fixed"
+    """Whether step sizes are meta-learned, as factors on `lr_weights` and `lr_arch` that start at 1: not at all, one
+    for each tensor (layer), one for each tensor and step (layer_step, MAML++), one for each number (element, Meta-SGD).
+    See `metanas.meta.rates`."""
+    proximal_weights: float = 0.0
+    """Pull of the weights towards the start, lambda in lambda / 2 |w - start|^2; 0 has none. For implicit gradients."""
+    proximal_arch: float = 0.0
+    """The same for the logits."""
+    engine: Literal["plain", "higher"] = "plain"
+    """Who takes the steps: we, or the package higher; the numbers are the same, ours are faster."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "lr_weights", "lr_arch"):
+        for name in ("steps", "lr_weights", "lr_arch", "proximal_weights", "proximal_arch"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"inner.{name} must be 0 or more, got {getattr(self, name)}")
 
-    def rates(self, params: MetaParams) -> list[float]:
-        """The step size of every entry, in the order of `leaves`; 0 for what does not move."""
+    def sizes(self, params: MetaParams) -> list[float]:
+        """The step size of every entry before anything is learned, in the order of `leaves`; 0 for what rests."""
         weights = [0.0 if self._rests(name) else self.lr_weights for name in params.weights]
-        return weights + [self.lr_arch] * len(params.arch)
+        return weights + [self.lr_arch] * len(params.arch) + [0.0] * len(params.rates)
+
+    def pulls(self, params: MetaParams) -> list[float]:
+        """The pull of every entry towards the start, in the order of `leaves`."""
+        groups = ((self.proximal_weights, params.weights), (self.proximal_arch, params.arch), (0.0, params.rates))
+        return [pull for pull, group in groups for _ in group]
+
+    def initial_rates(self, params: MetaParams) -> Params:
+        """The learned rates to begin meta-training with, of every entry of `params` that moves."""
+        names = [*params.weights, *params.arch, *params.rates]
+        moving = [name for name, size in zip(names, self.sizes(params), strict=True) if size]
+        return initial_rates(self.rates, params, moving, self.steps)
 
     def _rests(self, name: str) -> bool:
         return self.moves != "all" and is_head(name) != (self.moves == "head")
@@ -53,7 +77,8 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     """Plain gradient descent from `start`: T-NAS's joint inner update (ICLR 2020, equation 8).
 
     The result stays connected to `start` in the autograd graph: exactly with `first_order=False`, with identity
-    Jacobian with `first_order=True`. Entries that the loss does not depend on stay as they are.
+    Jacobian with `first_order=True`; to learned rates in both. Entries that the loss does not depend on stay as they
+    are, and so do the rates.
 
     Args:
         loss: of one task, or of several that are independent: each is then adapted to by itself.
@@ -64,20 +89,56 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     Returns:
         The parameters after the last step.
     """
-    params, rates = start, inner.rates(start)
-    for _ in range(inner.steps if any(rates) else 0):
-        gradient = grad(loss(params, batch).sum(), params, rates, create_graph=not inner.first_order)
-        moved = [p if g is None else p - rate * g for p, g, rate in zip(leaves(params), gradient, rates, strict=True)]
-        params = like(params, moved)
+    sizes, pulls = inner.sizes(start), inner.pulls(start)
+    if any(pulls):
+        loss = Proximal(loss, start, pulls)
+    params, step = start, DESCENTS[inner.engine]
+    for m in range(inner.steps if any(sizes) else 0):
+        params = step(loss(params, batch).sum(), params, _learned(sizes, start, m), exact=not inner.first_order)
     return params
 
 
+def descend(value: Tensor, params: MetaParams, sizes: Sequence[float | Tensor], *, exact: bool) -> MetaParams:
+    """One step of plain gradient descent.
+
+    Args:
+        value: the loss at `params`, summed over tasks.
+        params: where the step begins.
+        sizes: step size of every entry in the order of `leaves`; 0 keeps an entry as it is.
+        exact: whether the step can be differentiated twice; otherwise its gradient counts as a constant.
+    """
+    wanted = [isinstance(size, Tensor) or size != 0 for size in sizes]
+    gradient = grad(value, params, wanted, create_graph=exact)
+    moved = [p if g is None else p - size * g for p, g, size in zip(leaves(params), gradient, sizes, strict=True)]
+    return like(params, moved)
+
+
+DESCENTS: dict[str, Callable[..., MetaParams]] = {"plain": descend, "higher": higher_descent.descend}
+"""Step functions by the name of `inner.engine`, all called as `descend`."""
+
+
+def _learned(sizes: list[float], start: MetaParams, step: int) -> list[float | Tensor]:
+    """`sizes` times their learned factors."""
+    if not start.rates:
+        return list(sizes)
+    names = [*start.weights, *start.arch, *start.rates]  # a rate has no rate: its size is 0
+    return [
+        size * factor(start.rates[name], step) if size and name in start.rates else size
+        for name, size in zip(names, sizes, strict=True)
+    ]
+
+
+def filled(gradient: Sequence[Tensor | None], params: MetaParams) -> list[Tensor]:
+    """`gradient` with zeros in place of None."""
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(leaves(params), gradient, strict=True)]
+
+
 def grad(
-    value: Tensor, params: MetaParams, wanted: Sequence[float] | None = None, *, create_graph: bool = False
+    value: Tensor, params: MetaParams, wanted: Sequence[bool] | None = None, *, create_graph: bool = False
 ) -> list[Tensor | None]:
     """d value / d params in the order of `leaves`; None where `value` does not depend on an entry.
 
-    Entries whose `wanted` is zero are left out of the backward pass and get None; without it all are wanted.
+    Entries that are not `wanted` are left out of the backward pass and get None; without it all are wanted.
     """
     tensors = leaves(params)
     chosen = [i for i in range(len(tensors)) if wanted is None or wanted[i]]

@@ -33,13 +33,16 @@ class MetaLearner(Protocol):
         """The state before the first step."""
         ...
 
-    def step(self, state: DescentState, verdicts: Sequence[Verdict], scale: float) -> tuple[DescentState, Metrics]:
+    def step(
+        self, state: DescentState, verdicts: Sequence[Verdict], scale: float, *, rest_arch: bool = False
+    ) -> tuple[DescentState, Metrics]:
         """One outer step; raises `NonFiniteError`.
 
         Args:
             state: before the step.
             verdicts: of the parts of a meta-batch on `state.params`, by `gradient`.
             scale: multiplies the step sizes.
+            rest_arch: keep the logits as they are.
         """
         ...
 
@@ -55,7 +58,9 @@ class Descent:
         """See `MetaLearner`."""
         return DescentState(start, self.optimiser.init(start))
 
-    def step(self, state: DescentState, verdicts: Sequence[Verdict], scale: float) -> tuple[DescentState, Metrics]:
+    def step(
+        self, state: DescentState, verdicts: Sequence[Verdict], scale: float, *, rest_arch: bool = False
+    ) -> tuple[DescentState, Metrics]:
         """See `MetaLearner`."""
         total, query_loss = merge(verdicts)
         losses = query_loss.tolist()
@@ -67,6 +72,6 @@ class Descent:
                 f"the query loss or its gradient is not finite (tasks of this meta-batch with a bad loss: "
                 f"{bad or 'none'}; gradient norm {norm}); lower inner.lr_weights, inner.lr_arch or outer.lr_weights"
             )
-        params, optimiser = self.optimiser.update(gradient, state.optimiser, state.params, scale)
+        params, optimiser = self.optimiser.update(gradient, state.optimiser, state.params, scale, rest_arch=rest_arch)
         metrics = {"meta/outer_loss": sum(losses) / len(losses), "meta/grad_norm": norm}
         return DescentState(params, optimiser), metrics

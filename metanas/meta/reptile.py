@@ -17,7 +17,7 @@ class Reptile:
 
     A task has no query set here: the inner loop sees all its images, and the query loss is reported after it has.
     Deviation from the paper: every inner step takes all images of the task, where the paper draws minibatches.
-    `inner.first_order` does not matter, since nothing is differentiated through the loop.
+    `inner.first_order` does not matter, since nothing is differentiated through the loop. Learned rates get zeros.
     """
 
     inner: Inner
@@ -31,6 +31,6 @@ class Reptile:
             query_loss = loss(end, episodes.query)
         gradient = [
             (p - q).sum(0) / rate if rate else torch.zeros_like(q[0])
-            for p, q, rate in zip(leaves(each), leaves(end), self.inner.rates(start), strict=True)
+            for p, q, rate in zip(leaves(each), leaves(end), self.inner.sizes(start), strict=True)
         ]
         return Verdict(detach(like(start, gradient)), query_loss)

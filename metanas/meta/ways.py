@@ -12,7 +12,10 @@ from metanas.params import MetaParams, is_head, tree_map
 
 def narrow(start: MetaParams, n_way: int) -> MetaParams:
     """`start` for tasks of `n_way` classes, at most as many as its head has rows."""
-    return MetaParams({k: v[:n_way] if is_head(k) else v for k, v in start.weights.items()}, start.arch)
+    weights, rates = (
+        {k: v[:n_way] if is_head(k) else v for k, v in group.items()} for group in (start.weights, start.rates)
+    )
+    return MetaParams(weights, start.arch, rates)
 
 
 def widen(verdict: Verdict, start: MetaParams) -> Verdict:

@@ -8,16 +8,21 @@ from dataclasses import replace
 import numpy
 import torch
 
-from metanas.config import Data, Experiment
+from metanas.config import Data, Experiment, Relax
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
+from metanas.meta.higher_descent import check_higher
+from metanas.meta.imaml import Imaml
+from metanas.meta.joint import Joint
 from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
 from metanas.relax.relaxation import Relaxation
+from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
+from metanas.spaces.cell_choices import NONE
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
@@ -38,12 +43,20 @@ _LOG = logging.getLogger(__name__)
 
 SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
 
-GRADIENTS: dict[str, Callable[[Inner], MetaGradient]] = {"maml": Maml, "reptile": Reptile}
+GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
+    "maml": lambda experiment: Maml(experiment.inner),
+    "reptile": lambda experiment: Reptile(experiment.inner),
+    "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
+    "joint": lambda experiment: Joint(),
+}
 
-RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
-    "straight_through": lambda space: StraightThrough(space.harden),
-    "softmax": lambda space: Softmax(),
-    "gumbel_softmax": lambda space: Softmax(sample=True),
+RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
+    "straight_through": lambda space, relax: StraightThrough(space.harden),
+    "softmax": lambda space, relax: Softmax(),
+    "gumbel_softmax": lambda space, relax: Softmax(sample=True),
+    "soft_pruning": lambda space, relax: SoftPruning(
+        space.primitives.index(NONE) if NONE in space.primitives else None, relax.threshold
+    ),
 }
 
 
@@ -133,17 +146,19 @@ def space(experiment: Experiment) -> SearchSpace:
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
     """The relaxation."""
-    return RELAXATIONS[experiment.relax.kind](found)
+    return RELAXATIONS[experiment.relax.kind](found, experiment.relax)
 
 
 def learner(experiment: Experiment) -> MetaLearner:
     """The meta-learner."""
-    return Descent(GRADIENTS[experiment.meta.gradient](experiment.inner), experiment.outer)
+    return Descent(GRADIENTS[experiment.meta.gradient](experiment), experiment.outer)
 
 
 def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:
     """How a new task is searched."""
     adapt = experiment.adapt
+    if experiment.inner.engine == "higher":
+        check_higher()
     inner = inner_of(experiment, adapt.steps)
     return Gradient(relaxation(experiment, found), inner, experiment.relax.temperature_end)
 

@@ -83,14 +83,14 @@ class _Loop:
                 Interrupt() as interrupt,
                 Progress("iter", meta.iterations, 10 * every, quiet, done=state.iteration) as progress,
             ):
-                while state.iteration < meta.iterations:
+                while not self.is_done(state):
                     state, metrics = self.step(crew, state)
                     state = state._replace(seconds=time.monotonic() - began, window=(*state.window, metrics))
-                    if self.is_due(state.iteration, meta.validate_every):
+                    if self.is_due(state, meta.validate_every):
                         state = self.validate(crew, state, trackers, progress)
-                    if self.is_due(state.iteration, every):
+                    if self.is_due(state, every):
                         state = self.record(state, trackers, progress)
-                    if self.is_due(state.iteration, meta.save_every) or interrupt.signal is not None:
+                    if self.is_due(state, meta.save_every) or interrupt.signal is not None:
                         self.save("last", state)
                     interrupt.check()
             self.hand_over(state, trackers)
@@ -108,10 +108,10 @@ class _Loop:
         verdicts = crew.map("verdict", [(start, i, *part) for part in parts])
         scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * i / meta.iterations)) / 2
         try:
-            learner, metrics = self.learner.step(state.learner, verdicts, scale)
+            learner, metrics = self.learner.step(state.learner, verdicts, scale, rest_arch=meta.is_warming(i))
         except NonFiniteError as error:
             raise NonFiniteError(f"outer iteration {i}: {error}") from error
-        metrics["meta/temperature"] = self.bench.experiment.relax.temperature(i / meta.iterations)
+        metrics["meta/temperature"] = self.bench.experiment.temperature(i)
         metrics["seconds"] = time.perf_counter() - began
         return state._replace(learner=learner, iteration=i + 1), metrics
 
@@ -139,8 +139,13 @@ class _Loop:
         for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
             trackers.image(name, path, state.iteration)
         if score.mean > state.best:
-            state = state._replace(best=score.mean)
+            state = state._replace(best=score.mean, stale=0)
             self.save("best", state)
+            return state
+        state = state._replace(stale=state.stale + 1)
+        if self.has_lost_patience(state):
+            trackers.log({"meta/iter": state.iteration, "meta/stopped_early": 1.0})
+            log.info("stopped at iteration %d: %d validations without a new best one", state.iteration, state.stale)
         return state
 
     def hand_over(self, state: Progressed, trackers: Tracker) -> None:
@@ -156,16 +161,31 @@ class _Loop:
         entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
         cells = self.bench.space.cells(self.bench.space.decode(arch))
         ops = [edge.op for edges in cells.values() for edge in edges]
-        return {
+        factors = [rate.exp() for rate in state.learner.params.rates.values()]
+        row = {
             "meta/tasks_per_s": meta.tasks / seconds,
             "arch/entropy": float(torch.stack(entropy).mean()),
             "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
             "arch/skip_ratio": ops.count("skip_connect") / len(ops),
         }
+        if factors:
+            row |= {
+                "rates/least": min(f.min().item() for f in factors),
+                "rates/most": max(f.max().item() for f in factors),
+            }
+        return row
 
-    def is_due(self, done: int, every: int) -> bool:
+    def is_due(self, state: Progressed, every: int) -> bool:
         """Whether something that happens every `every` steps, and at the end, happens now."""
-        return every > 0 and (done % every == 0 or done == self.bench.experiment.meta.iterations)
+        return every > 0 and (state.iteration % every == 0 or self.is_done(state))
+
+    def is_done(self, state: Progressed) -> bool:
+        """Whether no step is left: all are done, or validations have long found nothing better."""
+        return state.iteration >= self.bench.experiment.meta.iterations or self.has_lost_patience(state)
+
+    def has_lost_patience(self, state: Progressed) -> bool:
+        """Whether the last validations found nothing better; a property of the state, so a resumed run agrees."""
+        return 0 < self.bench.experiment.meta.patience <= state.stale
 
     def save(self, name: str, state: Progressed) -> None:
         """Writes a checkpoint; a full disk ends the run, the previous checkpoint intact."""
@@ -185,7 +205,9 @@ def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
         kind: logits + std * torch.randn(logits.shape, generator=stream(seed, "arch", kind))
         for kind, logits in bench.space.logits().items()
     }
-    start = tree_map(lambda t: t.to(bench.device), MetaParams(weights, arch))
+    start = MetaParams(weights, arch)
+    start = start._replace(rates=bench.experiment.inner.initial_rates(start))
+    start = tree_map(lambda t: t.to(bench.device), start)
     return Progressed(learner.init(start), 0, 0.0, -1.0)
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from metanas.config import Experiment
 from metanas.errors import CheckpointError
+from metanas.params import MetaParams
 from metanas.run.directory import RunDirectory
 from metanas.run.state import Progressed, from_plain
 from metanas.run.workbench import Workbench
@@ -31,8 +32,12 @@ def load(bench: Workbench, plain: dict[str, object]) -> Progressed:
     """The state in a checkpoint; raises `CheckpointError` where it is of another network than the workbench's."""
     state = from_plain(plain, bench.device)
     params = state.learner.params
-    expected = dict(bench.net.named_parameters()) | bench.space.logits()
-    found = params.weights | params.arch
+    start = MetaParams(dict(bench.net.named_parameters()), bench.space.logits())
+    rates = bench.experiment.inner.initial_rates(start)
+    expected, found = (
+        tree.weights | tree.arch | {f"the rate of {name}": rate for name, rate in tree.rates.items()}
+        for tree in (start._replace(rates=rates), params)
+    )
     for name in sorted(expected.keys() | found.keys()):
         wanted, given = (tuple(tree[name].shape) if name in tree else None for tree in (expected, found))
         if wanted != given:

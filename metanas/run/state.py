@@ -22,6 +22,8 @@ class Progressed(NamedTuple):
     """Wall-clock seconds spent, validation included."""
     best: float
     """Best validation accuracy so far; -1 before the first validation."""
+    stale: int = 0
+    """Validations since the best one."""
     window: tuple[Metrics, ...] = ()
     """Metrics of the steps since the last row of metrics.jsonl."""
 
@@ -35,8 +37,10 @@ def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
         "iteration": state.iteration,
         "seconds": state.seconds,
         "best": state.best,
+        "stale": state.stale,
         "window": list(state.window),
         "step": learner.optimiser.step,
+        "rested": learner.optimiser.rested,
         "torch": str(torch.__version__),
         **{f"{name}/{part}": getattr(tree, part) for name, tree in trees.items() for part in MetaParams._fields},
     }
@@ -48,16 +52,23 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Progressed:
         trees = {
             name: tree_map(
                 lambda t: t.to(device),
-                MetaParams(cast(Params, plain[f"{name}/weights"]), cast(Params, plain[f"{name}/arch"])),
+                MetaParams(
+                    cast(Params, plain[f"{name}/weights"]),
+                    cast(Params, plain[f"{name}/arch"]),
+                    cast(Params, plain.get(f"{name}/rates", {})),  # older runs had none
+                ),
             )
             for name in ("params", "first", "second")
         }
-        optimiser = AdamState(cast(int, plain["step"]), trees["first"], trees["second"])
+        optimiser = AdamState(
+            cast(int, plain["step"]), trees["first"], trees["second"], cast(int, plain.get("rested", 0))
+        )
         return Progressed(
             DescentState(trees["params"], optimiser),
             cast(int, plain["iteration"]),
             cast(float, plain["seconds"]),
             cast(float, plain["best"]),
+            cast(int, plain.get("stale", 0)),
             tuple(cast(list[Metrics], plain.get("window", []))),
         )
     except KeyError as error:

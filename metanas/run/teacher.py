@@ -27,10 +27,11 @@ class Teacher:
     def verdict(self, start: MetaParams, iteration: int, first: int, last: int) -> Verdict:
         """What training episodes `first` to `last - 1` say about `start` at this outer iteration."""
         experiment = self.bench.experiment
-        temperature = experiment.relax.temperature(iteration / experiment.meta.iterations)
+        temperature = experiment.temperature(iteration)
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
-        loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise)
+        warming = experiment.meta.is_warming(iteration)
+        loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise, rest_arch=warming)
         return merge(
             [
                 widen(self.gradient(loss, narrow(start, stack.n_way), stack.episode), start)

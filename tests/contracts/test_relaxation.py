@@ -5,6 +5,7 @@ import torch
 
 from metanas.relax.fixed import Fixed
 from metanas.relax.relaxation import Relaxation, gumbel
+from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
@@ -14,6 +15,7 @@ SPACE = FewShot(width=2, nodes=2)
 RELAXATIONS: dict[str, Relaxation] = {
     "softmax": Softmax(),
     "gumbel_softmax": Softmax(sample=True),
+    "soft_pruning": SoftPruning(0),
     "straight_through": StraightThrough(SPACE.harden),
     "fixed": Fixed(SPACE.encode((0,) * len(SPACE.decisions))),
 }

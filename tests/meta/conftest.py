@@ -1,12 +1,13 @@
 """A small real problem in float64: a supernet of the few-shot space, a start, and episodes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch import nn
 
-from metanas.params import MetaParams
+from metanas.params import MetaParams, leaves, tree_map, tree_norm
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.initial import initial_weights
 from tasks.episode import Batch, Episode, TaskSpec, spans, stack
@@ -40,6 +41,25 @@ def small() -> Small:
 
     episodes = stack([Episode(batch(f"support {i}", 1), batch(f"query {i}", 2)) for i in range(3)])
     return Small(space, net, MetaParams(weights, arch), episodes)
+
+
+def direction(start: MetaParams, group: str, rng: torch.Generator) -> MetaParams:
+    """A random direction of length one in which one group moves: weights, arch or rates."""
+    along = tree_map(torch.zeros_like, start)
+    entries = {k: torch.randn(t.shape, generator=rng, dtype=torch.float64) for k, t in getattr(start, group).items()}
+    along = along._replace(**{group: entries})
+    return tree_map(lambda t: t / tree_norm(along), along)
+
+
+def slope(function: Callable[[MetaParams], float], start: MetaParams, along: MetaParams, step: float = 1e-6) -> float:
+    """The central difference of `function` at `start` in a direction of length one."""
+    ends = [function(tree_map(lambda t, a: t + sign * step * a, start, along)) for sign in (1, -1)]  # noqa: B023
+    return (ends[0] - ends[1]) / (2 * step)
+
+
+def dot(one: MetaParams, other: MetaParams) -> float:
+    """The inner product of two trees."""
+    return sum((a * b).sum().item() for a, b in zip(leaves(one), leaves(other), strict=True))
 
 
 def chunks(episodes: Episode, size: int) -> list[Episode]:

@@ -7,6 +7,12 @@ import torch
 from PIL import Image
 
 from metanas.config_file import load_experiment
+from metanas.meta.adapt import Inner
+from metanas.meta.gradient import MetaGradient
+from metanas.meta.imaml import Imaml
+from metanas.meta.joint import Joint
+from metanas.meta.maml import Maml
+from metanas.meta.reptile import Reptile
 from metanas.run import build
 from tasks.mixture import Mixture
 from tasks.stream import stream
@@ -21,6 +27,23 @@ def pictures(tmp_path: Path) -> Path:
         for i, pixels in enumerate(torch.randint(256, (5, 8, 8, 3), generator=rng).byte().numpy()):
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], Maml(Inner())),
+        (["inner.rates=element"], Maml(Inner(rates="element"))),
+        (["meta.gradient=reptile"], Reptile(Inner())),
+        (["meta.gradient=joint"], Joint()),
+        (
+            ["meta.gradient=imaml", "meta.cg_steps=3", "inner.proximal_weights=2", "inner.proximal_arch=1"],
+            Imaml(Inner(proximal_weights=2, proximal_arch=1), 3),
+        ),
+    ],
+)
+def test_every_meta_gradient_has_its_name(overrides: list[str], expected: MetaGradient) -> None:
+    assert build.learner(load_experiment(None, overrides)).gradient == expected
 
 
 @pytest.mark.parametrize(

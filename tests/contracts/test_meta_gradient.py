@@ -1,0 +1,89 @@
+"""What every meta-gradient promises; a new one joins with one line in GRADIENTS."""
+
+import pytest
+import torch
+
+from metanas.meta.adapt import Inner
+from metanas.meta.batch import merge
+from metanas.meta.gradient import MetaGradient
+from metanas.meta.imaml import Imaml
+from metanas.meta.joint import Joint
+from metanas.meta.maml import Maml
+from metanas.meta.reptile import Reptile
+from metanas.objective import Classification
+from metanas.params import MetaParams, leaves
+from metanas.relax.straight_through import StraightThrough
+from metanas.spaces.fewshot import FewShot
+from metanas.spaces.initial import initial_weights
+from tasks.episode import Batch, Episode, TaskSpec
+from tasks.stream import stream
+
+SPACE, SPEC = FewShot(width=2, nodes=1), TaskSpec(3, 1, 2, (1, 8, 8))
+INNER = Inner(2, 0.1, 1.0)
+GRADIENTS: dict[str, MetaGradient] = {
+    "maml": Maml(INNER),
+    "fomaml": Maml(Inner(2, 0.1, 1.0, first_order=True)),
+    "meta_sgd": Maml(Inner(2, 0.1, 1.0, rates="element")),
+    "lslr": Maml(Inner(2, 0.1, 1.0, rates="layer_step")),
+    "reptile": Reptile(INNER),
+    "imaml": Imaml(Inner(2, 0.1, 1.0, proximal_weights=2.0, proximal_arch=1.0), 3),
+    "joint": Joint(),
+}
+NET = SPACE.supernet(SPEC)
+LOSS = Classification(NET, StraightThrough(SPACE.harden))
+
+
+def the_start(gradient: MetaGradient) -> MetaParams:
+    weights = {k: w.double() for k, w in initial_weights(NET, stream(0, "weights")).items()}
+    weights["head.weight"] = torch.randn(weights["head.weight"].shape, generator=stream(0, "head")).double() / 4
+    arch = {k: torch.randn(a.shape, generator=stream(0, k)).double() for k, a in SPACE.logits().items()}
+    start = MetaParams(weights, arch)
+    return start._replace(rates=gradient.inner.initial_rates(start)) if isinstance(gradient, Maml) else start
+
+
+def images(name: str, per_class: int, tasks: int) -> Batch:
+    y = torch.arange(3).repeat_interleave(per_class).expand(tasks, -1)
+    return Batch(torch.rand(*y.shape, *SPEC.image, generator=stream(0, name)).double(), y)
+
+
+EPISODES = Episode(images("support", 1, 3), images("query", 2, 3))
+
+
+def part(first: int, last: int) -> Episode:
+    return Episode(*(Batch(batch.x[first:last], batch.y[first:last]) for batch in EPISODES))
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS.values(), ids=GRADIENTS)
+class TestMetaGradient:
+    def test_is_a_meta_gradient(self, gradient: MetaGradient) -> None:
+        assert isinstance(gradient, MetaGradient)
+
+    def test_has_the_form_of_the_start_and_no_graph(self, gradient: MetaGradient) -> None:
+        start = the_start(gradient)
+        found, query_loss = gradient(LOSS, start, EPISODES)
+        for mine, theirs in zip(found, start, strict=True):
+            assert {k: t.shape for k, t in mine.items()} == {k: t.shape for k, t in theirs.items()}
+        assert query_loss.shape == (3,)
+        assert not any(t.requires_grad for t in [*leaves(found), query_loss])
+        assert all(any(g.any() for g in group.values()) for group in found if group)
+
+    def test_is_a_function_of_its_arguments_and_leaves_them_as_they_are(self, gradient: MetaGradient) -> None:
+        start = the_start(gradient)
+        before = [t.clone() for t in leaves(start)]
+        first, second = (gradient(LOSS, start, EPISODES) for _ in range(2))
+        assert all(torch.equal(a, b) for a, b in zip(leaves(first.gradient), leaves(second.gradient), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(leaves(start), before, strict=True))
+
+    def test_folded_tasks_equal_the_sum_over_tasks(self, gradient: MetaGradient) -> None:
+        start = the_start(gradient)
+        together = gradient(LOSS, start, EPISODES)
+        apart = merge([gradient(LOSS, start, part(i, i + 1)) for i in range(3)])
+        torch.testing.assert_close(apart.query_loss, together.query_loss, rtol=1e-9, atol=1e-12)
+        for a, b in zip(leaves(apart.gradient), leaves(together.gradient), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-10)
+
+    def test_resting_logits_get_zeros(self, gradient: MetaGradient) -> None:
+        loss = Classification(NET, LOSS.relaxation, rest_arch=True)
+        found = gradient(loss, the_start(gradient), EPISODES).gradient
+        assert not any(g.any() for g in found.arch.values())
+        assert any(g.any() for g in found.weights.values())

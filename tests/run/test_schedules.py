@@ -1,0 +1,161 @@
+"""What changes while a run goes on: the warm-up, patience, learned rates; all of it survives interruptions."""
+
+import math
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from metanas.config import Experiment
+from metanas.config_file import load_experiment
+from metanas.errors import CheckpointError
+from metanas.run.directory import RunDirectory
+from metanas.run.interrupt import Interrupted
+from metanas.run.meta_train import _Loop, meta_train
+from metanas.run.restore import restore
+from metanas.run.workbench import Workbench
+from metanas.track.jsonl import read_rows
+from tasks.episode import Batch
+from tasks.stream import stream
+
+Tiny = Callable[..., Experiment]
+Outcome = Callable[[RunDirectory], dict[str, object]]
+
+
+def stopping_after_every_step(
+    experiment: Experiment, directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> RunDirectory:
+    """A run that is interrupted in every iteration and resumed until it is done."""
+    compute = _Loop.step
+
+    def step(self: _Loop, crew: object, state: object) -> object:
+        signal.raise_signal(signal.SIGTERM)
+        return compute(self, crew, state)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_Loop, "step", step)
+    for _ in range(20):
+        try:
+            meta_train(experiment, directory, resume=directory.exists, quiet=True)
+        except Interrupted:
+            continue
+        monkeypatch.undo()
+        return directory
+    raise AssertionError("the run never ended")
+
+
+def test_a_warm_up_moves_no_logit_and_then_they_move(tiny: Tiny, tmp_path: Path) -> None:
+    found = {}
+    for share in (0.5, 1.0):
+        directory = RunDirectory(tmp_path / str(share))
+        overrides = ["relax.kind=softmax", "relax.temperature_end=1", "meta.save_every=2", "meta.validate_every=0"]
+        meta_train(tiny(*overrides, f"meta.warmup={share}"), directory, quiet=True)
+        found[share] = [directory.checkpoints.load(name) for name in ("prev", "last")]  # after 2 and 4 iterations
+    before, after = found[0.5]
+    frozen = found[1.0][1]
+    for kind, logits in before["params/arch"].items():
+        assert torch.equal(logits, frozen["params/arch"][kind])
+        assert not torch.equal(logits, after["params/arch"][kind])
+    assert (before["rested"], after["rested"], frozen["rested"]) == (2, 2, 4)
+    assert not torch.equal(before["params/weights"]["head.weight"], after["params/weights"]["head.weight"])
+
+
+def test_a_run_that_no_longer_improves_ends_and_says_so(
+    tiny: Tiny, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With outer steps of length zero no validation is better than the first."""
+    still = ["outer.lr_weights=0", "outer.lr_arch=0", "meta.iterations=5", "meta.validate_every=1", "track.every=2"]
+    experiment = tiny(*still, "meta.patience=2")
+    whole = RunDirectory(tmp_path / "whole")
+    meta_train(experiment, whole, quiet=True)
+    last = whole.checkpoints.load("last")
+    assert (last["iteration"], last["stale"]) == (3, 2)
+    assert whole.checkpoints.load("best")["iteration"] == 1
+    rows = read_rows(whole.metrics)
+    assert [row["meta/iter"] for row in rows if "meta/stopped_early" in row] == [3]
+    assert [row["meta/iter"] for row in rows if "meta/outer_loss" in row] == [2, 3]
+    stopped = stopping_after_every_step(experiment, RunDirectory(tmp_path / "stopped"), monkeypatch)
+    assert outcome(stopped) == outcome(whole)
+    meta_train(experiment, whole, resume=True, quiet=True)
+    assert outcome(stopped) == outcome(whole)
+
+
+def test_without_patience_all_iterations_run(tiny: Tiny, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    meta_train(tiny("outer.lr_weights=0", "meta.validate_every=1", "meta.iterations=3"), directory, quiet=True)
+    assert directory.checkpoints.load("last")["iteration"] == 3
+    assert not any("meta/stopped_early" in row for row in read_rows(directory.metrics))
+
+
+def test_everything_at_once_is_resumed_to_the_bit(
+    tiny: Tiny, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = tiny("inner.rates=layer_step", "inner.steps=2", "meta.warmup=0.5", "meta.patience=9")
+    whole = RunDirectory(tmp_path / "whole")
+    meta_train(experiment, whole, quiet=True)
+    stopped = stopping_after_every_step(experiment, RunDirectory(tmp_path / "stopped"), monkeypatch)
+    assert outcome(stopped) == outcome(whole)
+    rates = whole.checkpoints.load("last")["params/rates"]
+    assert rates
+    assert all(rate.shape[-1] == 2 for rate in rates.values())
+    assert any(rate.any() for rate in rates.values())
+    row = [row for row in read_rows(whole.metrics) if "meta/outer_loss" in row][-1]
+    assert row["rates/least"] < 1 < row["rates/most"]
+
+
+def test_adaptation_uses_the_learned_rates(tiny: Tiny, done, tmp_path: Path) -> None:
+    """Halved rates adapt as halved step sizes do, in the search and in the further steps of the child."""
+    learning = restore(done.directory, done.experiment)
+    start = learning.state.learner.params
+    inner = tiny("inner.rates=layer").inner
+    start = start._replace(rates={k: r - math.log(2) for k, r in inner.initial_rates(start).items()})
+    x = torch.rand(1, 5, 1, 16, 16, generator=stream(0, "images"))
+    support = Batch(x, torch.arange(5)[None])
+    steps = ["adapt.steps=2", "adapt.child_steps=2"]
+    fast, slow = (
+        Workbench.of(tiny(*steps, *overrides)) for overrides in ((), ("inner.lr_weights=0.5", "inner.lr_arch=0.5"))
+    )
+    found = fast.solve(fast.problem(start, support))
+    expected = slow.solve(slow.problem(start._replace(rates={}), support))
+    unlearned = fast.solve(fast.problem(start._replace(rates={}), support))
+    assert found.genotypes == expected.genotypes
+    for name, weight in found.params.weights.items():
+        torch.testing.assert_close(weight, expected.params.weights[name])
+    assert not torch.allclose(found.params.weights["head.weight"], unlearned.params.weights["head.weight"])
+
+
+@pytest.mark.parametrize("rates", ["layer", "element"])
+def test_own_pictures_are_adapted_to_with_fewer_classes_than_were_trained(
+    rates: str, metanas, tiny: Tiny, done, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    meta_train(tiny(f"inner.rates={rates}", "meta.validate_every=0"), directory, quiet=True)
+    three = tmp_path / "three"
+    for name in sorted(path.name for path in (done.example / "support").iterdir())[:3]:
+        shutil.copytree(done.example / "support" / name, three / name)
+    said = metanas("adapt", directory.path, "--support", three, "--out", tmp_path / "mine")
+    assert said.code == 0, said.err
+    assert len((tmp_path / "mine" / "predictions.csv").read_text().splitlines()) > 3
+
+
+def test_a_checkpoint_without_the_rates_of_the_configuration_is_refused(done, tiny: Tiny) -> None:
+    with pytest.raises(CheckpointError, match="another network than the configuration: expected the rate of "):
+        restore(done.directory, tiny("inner.rates=layer"))
+
+
+@pytest.mark.slow
+def test_accuracy_does_not_fall_when_the_logits_begin_to_move(tmp_path: Path) -> None:
+    """MetaNAS as configured, made small: half of the run is warm-up, then architectures are learned and pruned."""
+    small = ["space.width=4", "space.nodes=1", "data.resolution=16", "meta.tasks=4", "meta.chunk=4", "inner.steps=2"]
+    often = ["meta.iterations=48", "meta.validate_every=24", "meta.validate_episodes=32", "evaluate.n_query=5"]
+    rest = ["track.wandb.mode=disabled", "threads=1"]
+    config = Path(__file__).parents[2] / "configs" / "glyphs" / "metanas.yaml"
+    directory = RunDirectory(tmp_path / "run")
+    meta_train(load_experiment(config, [*small, *often, *rest]), directory, quiet=True)
+    scores = [row for row in read_rows(directory.metrics) if "validation/acc" in row]
+    assert [row["meta/iter"] for row in scores] == [24, 48]
+    before, after = (row["validation/acc"] for row in scores)
+    assert before > 0.25
+    assert after > before - 0.05
