@@ -18,7 +18,7 @@ from metanas.config import Experiment
 from metanas.errors import ConfigError, RunError
 from metanas.evaluate.accuracy import predictions
 from metanas.objective import Classification
-from metanas.params import MetaParams, is_head, of_task
+from metanas.params import MetaParams, of_task
 from metanas.problem import children
 from metanas.run.directory import RunDirectory
 from metanas.run.restore import restore
@@ -67,7 +67,7 @@ def adapt(
     """Finds, trains and writes the network of one task.
 
     Writes genotype.json, weights.safetensors, predictions.csv (of the query images, or of the support images where no
-    query is given) and cell.svg into `out`, after everything has succeeded.
+    query is given) and, where cells are searched, cell.svg into `out`, after everything has succeeded.
 
     Args:
         directory: of a meta-trained run.
@@ -123,13 +123,14 @@ def adapt(
 
 def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Network:
     """Search, decode, inherit, further steps: the same path as in evaluation."""
+    spec = replace(bench.spec, n_way=n_classes)
+    bench = replace(bench, spec=spec, net=bench.space.supernet(spec))
     # Labels are shuffled in every episode, so the rows of the head are exchangeable and fewer of them may be used.
-    weights = {k: v[:n_classes] if is_head(k) else v for k, v in start.weights.items()}
-    bench = replace(bench, spec=replace(bench.spec, n_way=n_classes))
+    weights = {name: start.weights[name][: len(p)] for name, p in bench.net.named_parameters()}
     problem = bench.problem(MetaParams(weights, start.arch), Batch(support.x[None], support.y[None]))
-    choice = bench.solve(problem)
+    objective, choice = bench.solve(problem)
     if bench.experiment.adapt.deploy == "supernet":
-        return Network(choice.genotypes[0], bench.strategy.objective(problem), of_task(choice.params, 0))
+        return Network(choice.genotypes[0], objective, of_task(choice.params, 0))
     child = children(problem, choice)[0]
     return Network(child.genotype, Classification(child.net), child.params)
 
@@ -190,7 +191,9 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
             "width": bench.experiment.space.width,
             "nodes": bench.experiment.space.nodes,
         },
+        "strategy": bench.experiment.adapt.strategy,
         "deployed": bench.experiment.adapt.deploy,
+        "classifier": bench.experiment.adapt.classifier,
         "genotype": list(network.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
         "classes": list(classes),
@@ -203,9 +206,10 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
     files = {
         "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(network.genotype))}),
         "predictions.csv": table.encode(),
-        "cell.svg": draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }
+    if cells:
+        files["cell.svg"] = draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode()
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

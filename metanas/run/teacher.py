@@ -7,6 +7,7 @@ from metanas.meta.gradient import MetaGradient, Verdict
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.relaxation import gumbel
+from metanas.run import build
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes, stack
 from tasks.stream import stream
@@ -27,7 +28,7 @@ class Teacher:
         temperature = experiment.relax.temperature(iteration / experiment.meta.iterations)
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
-        loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise)
+        loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise, build.criterion(experiment))
         return self.gradient(loss, start, stack([self.train[i] for i in range(first, last)]))
 
     def scores(self, start: MetaParams, first: int, last: int) -> list[float]:
