@@ -14,7 +14,7 @@ from metanas.relax.relaxation import Relaxation
 from tasks.episode import Batch
 
 LossFn = Callable[[MetaParams, Batch], Tensor]
-"""The mean loss in nats of each task's batch, shape [*tasks]."""
+"""The mean loss of each task's batch, in nats where the criterion is cross-entropy, shape [*tasks]."""
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """Logits `[*tasks, n, n_way]` and labels `[*tasks, n]` to the mean loss of each task, shape [*tasks]."""

@@ -19,7 +19,8 @@ class RelationHead(nn.Module):
     head, `classes`, which `of_means` fills from a support set. Logits are the relation scores before their sigmoid.
 
     Deviations: the maps of a class are the mean over its images, where the paper sums, so that classes may have
-    different numbers of images; the blocks pad their maps, so smaller images fit.
+    different numbers of images; the blocks pad their maps, so smaller images fit, and have as many filters as there are
+    maps.
 
     Args:
         maps: channels, height and width of the feature maps, at least 4x4.

@@ -1,4 +1,4 @@
-"""ResNet-12, the large backbone of few-shot learning (Oreshkin et al. 2018, TADAM, arXiv 1805.10123, section 4).
+"""ResNet-12, the large backbone of few-shot learning (Oreshkin et al. 2018, TADAM, arXiv 1805.10123).
 
 Four residual blocks of three 3x3 convolutions. Two sequences of filters are published: 64, 128, 256, 512 (TADAM) and
 64, 160, 320, 640 (Lee et al. 2019, MetaOptNet, arXiv 1904.03758, section 4.1), here as multiples of the first.

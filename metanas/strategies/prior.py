@@ -1,6 +1,6 @@
 """The same cell for every task: the meta-learned logits decoded as they are, the control of task adaptation.
 
-That is how Auto-MAML (Lian et al. 2020, OpenReview r1eowANFvr, section 4) meets a new task: only the weights adapt.
+That is how Auto-MAML (Lian et al. 2020, OpenReview r1eowANFvr) meets a new task: only the weights adapt.
 """
 
 import torch
