@@ -12,6 +12,9 @@ from metanas.meta.adapt import Inner
 from metanas.optim import Adam
 from tasks.catalogue import CARDS, SourceName
 
+METRIC = ("prototypes", "relation")
+"""The values of `meta.gradient` that are metric learners."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -92,13 +95,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Space:
-    """The search space."""
+    """The search space, or a fixed network."""
 
-    kind: Literal["fewshot"] = "fewshot"
+    kind: Literal["fewshot", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
+    """`fewshot` is searched; the others are networks with nothing to decide."""
     width: int = 16
-    """Channels of a node in the normal cell, as in T-NAS."""
+    """Channels of a node in the normal cell, 16 in T-NAS; filters of Conv-4, published with 32 and 64, or of the first
+    block of ResNet-12, published with 64."""
     nodes: int = 2
-    """Intermediate nodes of a cell; T-NAS has 4."""
+    """Intermediate nodes of a cell; T-NAS has 4. Fixed networks have none and ignore it."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +137,11 @@ class Relax:
 class Meta:
     """The outer loop."""
 
-    gradient: Literal["maml", "reptile", "imaml", "joint"] = "maml"
+    gradient: Literal["maml", "reptile", "imaml", "joint", "prototypes", "relation"] = "maml"
     """How tasks move the start: through the query loss after adaptation (maml; imaml through the solution of a proximal
-    problem), towards where adaptation ends (reptile), or by their loss at the start itself (joint, the baseline)."""
+    problem), towards where adaptation ends (reptile), or by their loss at the start itself (joint, the baseline).
+    `prototypes` and `relation` are metric learners, whose classifier is the support set: they ignore `inner`, and need
+    adapt.steps=0, adapt.child_steps=0 and adapt.classifier=means."""
     cg_steps: int = 5
     """Hessian-vector products of an implicit gradient; other gradients take none."""
     iterations: int = 400
@@ -193,8 +200,13 @@ class Meta:
 class Adapt:
     """How a new task is adapted to after meta-training."""
 
+    strategy: Literal["gradient", "prior", "random", "uniform"] = "gradient"
+    """How the cell of a task is found. `gradient`: support steps, then decoding (T-NAS). `prior`: the cell of the
+    meta-learned logits, one for all tasks (Auto-MAML). `random`: a uniform draw for each task. `uniform`: no cell, all
+    operations with equal weights; needs `deploy` supernet."""
     steps: int = 5
-    """Support steps on the supernet, weights and logits together; then the cell is decoded."""
+    """Support steps on the supernet, weights and logits together; then the cell is decoded. `prior` and `random` spend
+    them on the child."""
     child_steps: int = 5
     """Further support steps on the weights of the decoded child; they count in the reported seconds."""
     lr_weights: float | None = None
@@ -203,8 +215,16 @@ class Adapt:
     """Step size of the logits; without it that of `inner`. 0 gives every task the same cell."""
     deploy: Literal["child", "supernet"] = "child"
     """The network that is handed out and whose accuracy is the headline."""
+    classifier: Literal["trained", "means"] = "trained"
+    """The classifier of that network: as trained with it, or the class means of the support set's features."""
 
     def __post_init__(self) -> None:
+        wanted = {"uniform": "supernet", "prior": "child", "random": "child"}.get(self.strategy, self.deploy)
+        if self.deploy != wanted:
+            raise ConfigError(
+                f"adapt.strategy={self.strategy} leaves no {self.deploy} to hand out; expected adapt.deploy={wanted}, "
+                f"got {self.deploy}"
+            )
         _between("adapt.steps", self.steps, 0, 10**6)
         _between("adapt.child_steps", self.child_steps, 0, 10**6)
         for name in ("lr_weights", "lr_arch"):
@@ -285,6 +305,14 @@ class Experiment:
         _between("threads", self.threads, 0, 1024)
         if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
             raise ConfigError(f"name must be usable as a directory name, got {self.name!r}")
+        adapt = self.adapt
+        is_stepless = adapt.steps == adapt.child_steps == 0
+        if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier == "means"):
+            raise ConfigError(
+                f"meta.gradient={self.meta.gradient} takes no support steps: expected adapt.steps=0 "
+                f"adapt.child_steps=0 adapt.classifier=means, got {adapt.steps}, {adapt.child_steps} and "
+                f"{adapt.classifier}; set these three too"
+            )
 
         if self.inner.rates != "fixed" and self.meta.gradient != "maml":
             raise ConfigError(

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -12,12 +14,48 @@ from metanas.relax.relaxation import Relaxation
 from tasks.episode import Batch
 
 LossFn = Callable[[MetaParams, Batch], Tensor]
-"""The mean loss in nats of each task's batch, shape [*tasks]."""
+"""The mean loss of each task's batch, in nats where the criterion is cross-entropy, shape [*tasks]."""
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""Logits `[*tasks, n, n_way]` and labels `[*tasks, n]` to the mean loss of each task, shape [*tasks]."""
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy in nats; a `Criterion`."""
+    loss = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none")
+    return loss.view(y.shape).mean(-1)
+
+
+def relation_error(logits: Tensor, y: Tensor) -> Tensor:
+    """Squared error of the relation scores, 1 for the right class and 0 for the others; a `Criterion`.
+
+    Sung et al. 2018 (arXiv 1711.06025), equation 2: summed over classes, here with the mean over images.
+    """
+    wanted = F.one_hot(y, logits.shape[-1]).to(logits)
+    return (torch.sigmoid(logits) - wanted).square().sum(-1).mean(-1)
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """A `LossFn` whose classifier may also be given by a support set instead of being learned."""
+
+    def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
+        """See `LossFn`."""
+        ...
+
+    def with_class_means(self, params: MetaParams, support: Batch) -> MetaParams:
+        """`params` with the classifier that the support set defines, differentiable in `params`.
+
+        Args:
+            params: `[*tasks, ...]`; its classifier is not looked at.
+            support: labelled images, at least one of each class; they are normalised with their own statistics.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Cross-entropy of a network of some space; an instance is a `LossFn`.
+    """The loss of a network of some space; implements `Objective`.
 
     Parameters and batches may have a leading `tasks` axis; the losses of the tasks are then independent.
     """
@@ -32,20 +70,34 @@ class Classification:
     """Handed to the relaxation; one sample serves all inner steps."""
     rest_arch: bool = False
     """The gates count as constants: the loss does not depend on the logits, so no inner loop moves them."""
+    criterion: Criterion = cross_entropy
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""
-        logits = self.logits(params, batch.x)
-        loss = F.cross_entropy(logits.flatten(0, -2), batch.y.flatten(), reduction="none")
-        return loss.view(batch.y.shape).mean(-1)
+        return self.criterion(self.logits(params, batch.x), batch.y)
 
     def logits(self, params: MetaParams, x: Tensor, rows: int | None = None) -> Tensor:
         """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`; `rows` as in `metanas.spaces.norm.Norm`."""
-        if self.relaxation is None:
-            options: dict[str, object] = {"rows": rows}
-            gates = None
-        else:
-            options = {"rows": rows, "sparse": self.relaxation.sparse}
+        return self._call(params, x, {"rows": rows})
+
+    def features(self, params: MetaParams, x: Tensor) -> Tensor:
+        """What the classifier sees, `[*tasks, n, features]`, for images `[*tasks, n, c, h, w]`."""
+        return self._call(params, x, {"headless": True})
+
+    def with_class_means(self, params: MetaParams, support: Batch) -> MetaParams:
+        """See `Objective`."""
+        features = self.features(params, support.x)
+        members = F.one_hot(support.y).to(features)  # [*tasks, n, n_way]: every class is there, so y.max() is n_way - 1
+        means = members.mT @ features / members.sum(-2)[..., None]
+        head = self.net.head
+        assert isinstance(head, nn.Module)
+        given = head.of_means(means)  # type: ignore[operator]
+        return params._replace(weights=params.weights | {f"head.{name}": weight for name, weight in given.items()})
+
+    def _call(self, params: MetaParams, x: Tensor, options: dict[str, object]) -> Tensor:
+        gates = None
+        if self.relaxation is not None:
+            options = options | {"sparse": self.relaxation.sparse}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
             gates = self.relaxation(arch, self.temperature, self.noise)
         # our networks tie no weights, and looking for ties takes a tenth of the time

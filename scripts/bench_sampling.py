@@ -2,9 +2,9 @@
 
     python scripts/bench_sampling.py [--json]
 
-One CPU thread, CPU seconds. The two take turns; a figure is the median of 9 turns, with their quartiles. Both are measured twice:
-images as they lie in the bank (uint8), and as a network takes them (floats in [0, 1]). The last line gives the share of
-a meta-iteration that goes into sampling, at the default configuration and one process.
+One CPU thread, CPU seconds. The two take turns; a figure is the median of 9 turns, with their quartiles. Both are
+measured twice: images as they lie in the bank (uint8), and as a network takes them (floats in [0, 1]). The last line
+gives the share of a meta-iteration that goes into sampling, at the default configuration and one process.
 """
 
 import json

@@ -62,7 +62,12 @@ def write_report(run_dir: Path) -> Path:
 def _subtitle(result: Record) -> str:
     if not result:
         return "meta-learned neural architecture search"
-    return f"meta-learned neural architecture search on {result['dataset']}, {task_shape(result)}"
+    what = "meta-learning with a fixed architecture" if _is_fixed(result) else "meta-learned neural architecture search"
+    return f"{what} on {result['dataset']}, {task_shape(result)}"
+
+
+def _is_fixed(result: Record) -> bool:
+    return result.get("architecture") == "fixed"
 
 
 def _evaluated(result: Record) -> list[Html]:
@@ -74,7 +79,7 @@ def _evaluated(result: Record) -> list[Html]:
     if result.get("accuracy_inductive") is not None and mode != "inductive":
         sentence += f"; {percent(result.get('accuracy_inductive'), result.get('ci95_inductive'))} inductive"
     known = [
-        ("deployed network", plain(result.get("deployed"))),
+        ("deployed network", "fixed architecture" if _is_fixed(result) else plain(result.get("deployed"))),
         ("parameters", count(result.get("params"))),
         ("MACs per image", count(result.get("macs"))),
         ("median time to adapt", seconds(result.get("adapt_seconds_median"))),

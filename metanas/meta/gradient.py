@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from metanas.objective import LossFn
+from metanas.objective import Objective
 from metanas.params import MetaParams
 from tasks.episode import Episode
 
@@ -22,6 +22,6 @@ class Verdict(NamedTuple):
 class MetaGradient(Protocol):
     """A function from (loss, start, episodes) to the gradient with respect to `start`; MAML is one."""
 
-    def __call__(self, loss: LossFn, start: MetaParams, episodes: Episode) -> Verdict:
+    def __call__(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
         """The verdict of episodes stacked on a leading `tasks` axis; `start` has no such axis."""
         ...

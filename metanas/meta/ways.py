@@ -4,16 +4,18 @@ Labels are shuffled in every episode, so the rows of the head are exchangeable a
 """
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from metanas.meta.gradient import Verdict
-from metanas.params import MetaParams, is_head, tree_map
+from metanas.params import MetaParams, tree_map
 
 
-def narrow(start: MetaParams, n_way: int) -> MetaParams:
-    """`start` for tasks of `n_way` classes, at most as many as its head has rows."""
+def narrow(start: MetaParams, net: nn.Module) -> MetaParams:
+    """`start` for a skeleton `net` of the same network with at most as many ways."""
+    rows = {name: len(p) for name, p in net.named_parameters()}
     weights, rates = (
-        {k: v[:n_way] if is_head(k) else v for k, v in group.items()} for group in (start.weights, start.rates)
+        {name: t[: rows[name]] if name in rows else t for name, t in group.items()}
+        for group in (start.weights, start.rates)
     )
     return MetaParams(weights, start.arch, rates)
 

@@ -67,7 +67,7 @@ def adapt(
     """Finds, trains and writes the network of one task.
 
     Writes genotype.json, weights.safetensors, predictions.csv (of the query images, or of the support images where no
-    query is given) and cell.svg into `out`, after everything has succeeded.
+    query is given) and, where cells are searched, cell.svg into `out`, after everything has succeeded.
 
     Args:
         directory: of a meta-trained run.
@@ -124,9 +124,9 @@ def adapt(
 def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) -> Network:
     """Search, decode, inherit, further steps: the same path as in evaluation."""
     problem = bench.problem(start, Batch(support.x[None], support.y[None]), n_classes)
-    choice = bench.solve(problem)
+    objective, choice = bench.solve(problem)
     if bench.experiment.adapt.deploy == "supernet":
-        return Network(choice.genotypes[0], bench.strategy.objective(problem), of_task(choice.params, 0))
+        return Network(choice.genotypes[0], objective, of_task(choice.params, 0))
     child = children(problem, choice)[0]
     return Network(child.genotype, Classification(child.net), child.params)
 
@@ -187,7 +187,9 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
             "width": bench.experiment.space.width,
             "nodes": bench.experiment.space.nodes,
         },
+        "strategy": bench.experiment.adapt.strategy,
         "deployed": bench.experiment.adapt.deploy,
+        "classifier": bench.experiment.adapt.classifier,
         "genotype": list(network.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
         "classes": list(classes),
@@ -200,9 +202,10 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
     files = {
         "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(network.genotype))}),
         "predictions.csv": table.encode(),
-        "cell.svg": draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }
+    if cells:
+        files["cell.svg"] = draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode()
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy
 import torch
 
-from metanas.config import Data, Experiment, Relax
+from metanas.config import Data, Experiment, Relax, Space
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
@@ -17,15 +17,25 @@ from metanas.meta.imaml import Imaml
 from metanas.meta.joint import Joint
 from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
+from metanas.meta.metric import Metric
 from metanas.meta.reptile import Reptile
+from metanas.objective import Criterion, cross_entropy, relation_error
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
+from metanas.spaces.backbone import Backbone
 from metanas.spaces.cell_choices import NONE
+from metanas.spaces.conv4 import Conv4
 from metanas.spaces.fewshot import FewShot
+from metanas.spaces.head import HeadName
+from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
+from metanas.strategies.prior import Prior
+from metanas.strategies.random import Random
+from metanas.strategies.strategy import Strategy
+from metanas.strategies.uniform import Uniform
 from tasks.augment import rotations
 from tasks.catalogue import CARDS, READERS
 from tasks.channels import with_channels
@@ -41,13 +51,27 @@ from tasks.varied import VariedSampler
 
 _LOG = logging.getLogger(__name__)
 
-SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
+SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
+    "fewshot": lambda space, head: FewShot(space.width, space.nodes, head),
+    "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
+    "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),
+    "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, TADAM, head)),
+}
 
 GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "maml": lambda experiment: Maml(experiment.inner),
     "reptile": lambda experiment: Reptile(experiment.inner),
     "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
     "joint": lambda experiment: Joint(),
+    "prototypes": lambda experiment: Metric(),
+    "relation": lambda experiment: Metric(),
+}
+
+STRATEGIES: dict[str, Callable[[Relaxation, Inner, float], Strategy]] = {
+    "gradient": Gradient,
+    "prior": lambda relaxation, inner, temperature: Prior(),
+    "random": lambda relaxation, inner, temperature: Random(),
+    "uniform": lambda relaxation, inner, temperature: Uniform(inner),
 }
 
 RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
@@ -140,8 +164,14 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
 
 
 def space(experiment: Experiment) -> SearchSpace:
-    """The search space."""
-    return SPACES[experiment.space.kind](experiment.space.width, experiment.space.nodes)
+    """The search space; its networks compare instead of classifying where relations are learned."""
+    head: HeadName = "relation" if experiment.meta.gradient == "relation" else "linear"
+    return SPACES[experiment.space.kind](experiment.space, head)
+
+
+def criterion(experiment: Experiment) -> Criterion:
+    """What is learned to be small."""
+    return relation_error if experiment.meta.gradient == "relation" else cross_entropy
 
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
@@ -154,13 +184,19 @@ def learner(experiment: Experiment) -> MetaLearner:
     return Descent(GRADIENTS[experiment.meta.gradient](experiment), experiment.outer)
 
 
-def strategy(experiment: Experiment, found: SearchSpace) -> Gradient:
+def strategy(experiment: Experiment, found: SearchSpace) -> Strategy:
     """How a new task is searched."""
     adapt = experiment.adapt
     if experiment.inner.engine == "higher":
         check_higher()
     inner = inner_of(experiment, adapt.steps)
-    return Gradient(relaxation(experiment, found), inner, experiment.relax.temperature_end)
+    return STRATEGIES[adapt.strategy](relaxation(experiment, found), inner, experiment.relax.temperature_end)
+
+
+def child_steps(experiment: Experiment) -> int:
+    """Support steps of the child: it also gets those that its strategy does not spend on a search."""
+    adapt = experiment.adapt
+    return adapt.child_steps + (adapt.steps if adapt.strategy in ("prior", "random") else 0)
 
 
 def inner_of(experiment: Experiment, steps: int) -> Inner:

@@ -1,7 +1,7 @@
 """All methods on the same episodes: the fair comparison that every evaluation prints."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,8 +10,9 @@ from metanas.evaluate.interval import interval
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded, children
+from metanas.run import build
 from metanas.run.stopwatch import Stopwatch
-from metanas.run.workbench import Workbench
+from metanas.run.workbench import Workbench, with_class_means
 from metanas.spaces.cost import Cost, cost
 from metanas.spaces.space import Genotype
 from metanas.strategies.prior import Prior
@@ -26,12 +27,45 @@ TITLES = {
     "child_tuned": "decoded child, after further support steps",
     "prior_child": "one cell for all tasks, from the prior",
     "random_child": "a random cell for each task, inherited weights",
+    "class_means": "nearest class mean of the deployed features",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
 CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
 """Architectures without a search."""
+DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
+"""What `adapt.deploy` hands out -> the method that is it."""
 Summary = dict[str, object]
 """A method's entry of result.json."""
+
+
+def architecture(bench: Workbench) -> str:
+    """How a task gets its architecture: `searched` (of several, by a strategy), `fixed` (there is one), or `uniform`
+    (all at once).
+    """
+    if not bench.space.decisions:
+        return "fixed"
+    return "uniform" if bench.experiment.adapt.strategy == "uniform" else "searched"
+
+
+def titles(bench: Workbench) -> dict[str, str]:
+    """The methods that differ from each other on this workbench, and their names for people."""
+    adapt = bench.experiment.adapt
+    left_out: set[str] = set()
+    renamed: dict[str, str] = {}
+    if adapt.classifier == "means":
+        left_out |= {"class_means"}  # it is what all of them do
+    if architecture(bench) == "fixed":
+        left_out |= {"supernet", "child", *CONTROLS}
+        how = "after support steps" if adapt.classifier == "trained" else "classes of the support set"
+        renamed["child_tuned"] = f"fixed architecture, {how}"
+    elif adapt.strategy == "uniform":
+        left_out |= {"child", "child_tuned"}
+        renamed["supernet"] = "adapted supernet, all operations with equal weights"
+    elif adapt.strategy != "gradient":  # the strategy is one of the controls, and its supernet its child
+        control = f"{adapt.strategy}_child"
+        left_out |= {"supernet", "child", control}
+        renamed["child_tuned"] = TITLES[control]
+    return {name: renamed.get(name, title) for name, title in TITLES.items() if name not in left_out}
 
 
 class Score(NamedTuple):
@@ -80,19 +114,19 @@ class Comparison:
 
     def __init__(self, bench: Workbench, start: MetaParams) -> None:
         self.bench, self.start = bench, start
-        self.scores: Scores = {name: Score([], [], [], []) for name in TITLES}
+        self.titles = titles(bench)
+        self.headline = DEPLOYED[bench.experiment.adapt.deploy]
+        self.scores: Scores = {name: Score([], [], [], []) for name in self.titles}
 
     def add(self, stack: Stack) -> None:
         """Scores every method on some episodes."""
-        bench, adapt = self.bench, self.bench.experiment.adapt
         first, episodes = stack.numbers[0], stack.episode
-        problem = bench.problem(self.start, episodes.support, stack.n_way)
-        found = bench.strategy(problem, stream(bench.experiment.seed, "search", first))
-        self.scores["supernet"].add(bench.strategy.objective(problem), found.params, episodes)
-        self._score("child", problem, found, episodes)
-        self._score("child_tuned", problem, bench.tuned(problem, found, adapt.child_steps), episodes)
-        for name in CONTROLS:
-            self._score(name, problem, self._control(name, problem, first), episodes)
+        problem = self.bench.problem(self.start, episodes.support, stack.n_way)
+        for name, objective, choice in self._deployable(problem, first):
+            self._score(name, objective, choice, episodes)
+        for name in self._controls():
+            choice = self._control(name, problem, first)
+            self._score(name, as_decoded(problem, choice), choice, episodes)
         self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
     def extend(self, scores: Scores) -> None:
@@ -108,38 +142,64 @@ class Comparison:
         """Every architecture that was scored, once."""
         return sorted({genotype for score in self.scores.values() for genotype in score.genotypes})
 
+    def chosen(self) -> list[Genotype]:
+        """The architecture of each task, by the strategy; empty where none is chosen."""
+        return self.scores["child_tuned"].genotypes if architecture(self.bench) == "searched" else []
+
     def summary(self, costs: Mapping[Genotype, Cost]) -> dict[str, Summary]:
         """All methods' entries of result.json; `costs` of all `genotypes`."""
         found = {name: [costs[genotype] for genotype in score.genotypes] for name, score in self.scores.items()}
-        found["supernet"] = [cost(self.bench.net, self.bench.spec)]
-        return {name: score.summary(TITLES[name], found[name]) for name, score in self.scores.items()}
+        if "supernet" in found:
+            found["supernet"] = [cost(self.bench.net, self.bench.spec)]
+        if "class_means" in found:
+            found["class_means"] = found[self.headline]
+        return {name: score.summary(self.titles[name], found[name]) for name, score in self.scores.items()}
 
     def clock(self, stack: Stack) -> None:
         """Times the adaptation to an episode alone, as `adapt` does it: search, decode, inherit, further steps."""
-        bench, adapt = self.bench, self.bench.experiment.adapt
         (number,) = stack.numbers
-        problem = bench.problem(self.start, stack.episode.support, stack.n_way)
-        watch = Stopwatch(bench.device)
-        found = bench.strategy(problem, stream(bench.experiment.seed, "search", number))
-        self.scores["supernet"].seconds.append(watch.read())
-        children(problem, found)
-        self.scores["child"].seconds.append(watch.read())
-        children(problem, bench.tuned(problem, found, adapt.child_steps))
-        self.scores["child_tuned"].seconds.append(watch.read())
-        for name in CONTROLS:
-            watch = Stopwatch(bench.device)
+        problem = self.bench.problem(self.start, stack.episode.support, stack.n_way)
+        watch = Stopwatch(self.bench.device)
+        for name, _, choice in self._deployable(problem, number):
+            if name != "supernet":
+                children(problem, choice)
+            self.scores[name].seconds.append(watch.read())
+        for name in self._controls():
+            watch = Stopwatch(self.bench.device)
             children(problem, self._control(name, problem, number))
             self.scores[name].seconds.append(watch.read())
+
+    def _deployable(self, problem: Problem, number: int) -> Iterator[tuple[str, Classification, Choice]]:
+        """What stands after each stage of an adaptation, each when it is there: name, networks, and their choice."""
+        bench = self.bench
+        found = bench.strategy(problem, stream(bench.experiment.seed, "search", number))
+        stages: dict[str, tuple[Classification, Choice]] = {}
+        if "supernet" in self.titles:
+            stages["supernet"] = bench.strategy.objective(problem, found), found
+            yield "supernet", *bench.classified(problem, *stages["supernet"])
+        if "child" in self.titles:
+            yield "child", *bench.classified(problem, as_decoded(problem, found), found)
+        if "child_tuned" in self.titles:
+            tuned = bench.tuned(problem, found, build.child_steps(bench.experiment))
+            stages["child_tuned"] = as_decoded(problem, tuned), tuned
+            yield "child_tuned", *bench.classified(problem, *stages["child_tuned"])
+        if "class_means" in self.titles:
+            yield "class_means", *with_class_means(problem, *stages[self.headline])
+
+    def _controls(self) -> list[str]:
+        return [name for name in CONTROLS if name in self.titles]
 
     def _control(self, name: str, problem: Problem, number: int) -> Choice:
         """A control spends on its child the support steps that it does not spend on a search."""
         experiment = self.bench.experiment
         choice = CONTROLS[name](problem, stream(experiment.seed, name, number))
-        return self.bench.tuned(problem, choice, experiment.adapt.steps + experiment.adapt.child_steps)
+        choice = self.bench.tuned(problem, choice, experiment.adapt.steps + experiment.adapt.child_steps)
+        return self.bench.classified(problem, as_decoded(problem, choice), choice)[1]
 
-    def _score(self, name: str, problem: Problem, choice: Choice, episodes: Episode) -> None:
-        self.scores[name].add(as_decoded(problem, choice), choice.params, episodes)
-        self.scores[name].genotypes.extend(choice.genotypes)
+    def _score(self, name: str, objective: Classification, choice: Choice, episodes: Episode) -> None:
+        self.scores[name].add(objective, choice.params, episodes)
+        if name not in ("supernet", "class_means"):
+            self.scores[name].genotypes.extend(choice.genotypes)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from metanas.config import Experiment
 from metanas.evaluate.report import write_report
 from metanas.parallel import Crew
 from metanas.run import build
-from metanas.run.comparison import Comparison, Examiner, Summary
+from metanas.run.comparison import Comparison, Examiner, Summary, architecture
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.pictures import draw_genotype
@@ -22,7 +22,6 @@ from metanas.track.console import Progress
 from tasks.episode import Episodes, spans
 from tasks.split import SplitName
 
-DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
 SHOWN_CELLS = 4
 
 Result = dict[str, object]
@@ -68,7 +67,7 @@ def evaluate(
         if len(parts) > 1:
             result["sources"] = parts
         directory.write_json("result.json", result)
-        _draw_cells(bench, pooled.scores["child"].genotypes, directory)
+        _draw_cells(bench, pooled.chosen(), directory)
         _track(directory, experiment, result)
         write_report(directory.path)
     return result
@@ -83,7 +82,7 @@ def _score(comparison: Comparison, examiner: Examiner, interrupt: Interrupt, *, 
         for i in range(0, len(parts), processes):
             for found in crew.map("scores", parts[i : i + processes]):
                 comparison.extend(found)
-            scores = comparison.scores[DEPLOYED[experiment.adapt.deploy]].transductive
+            scores = comparison.scores[comparison.headline].transductive
             progress.update(len(scores), acc=statistics.fmean(scores))
             interrupt.check()
         genotypes = comparison.genotypes()
@@ -95,15 +94,17 @@ def summarise(
 ) -> Result:
     """The content of result.json."""
     experiment, state = restored.bench.experiment, restored.state
-    genotypes = comparison.scores["child"].genotypes
-    headline = baselines[DEPLOYED[experiment.adapt.deploy]]
+    genotypes = comparison.chosen()
+    headline = baselines[comparison.headline]
     counts = Counter(genotypes).most_common()
-    supernet, child = (statistics.fmean(comparison.scores[name].transductive) for name in ("supernet", "child"))
     return {
         **{key: headline[key] for key in ("accuracy", "ci95", "accuracy_inductive", "ci95_inductive")},
         "mode": "transductive",
         "deployed": experiment.adapt.deploy,
-        "episodes": len(genotypes),
+        "architecture": architecture(restored.bench),
+        "strategy": experiment.adapt.strategy,
+        "classifier": experiment.adapt.classifier,
+        "episodes": headline["episodes"],
         "n_way": experiment.task.n_way,
         "k_shot": experiment.task.k_shot,
         "n_query": experiment.evaluate.n_query,
@@ -113,8 +114,8 @@ def summarise(
         "adapt_seconds_median": headline["adapt_seconds_median"],
         "params": headline["params"],
         "macs": headline["macs"],
-        "distinct_genotypes": len(counts),
-        "decode_gap": supernet - child,
+        "distinct_genotypes": len(counts) or None,
+        "decode_gap": _decode_gap(comparison),
         "adapt_steps": experiment.adapt.steps,
         "child_steps": experiment.adapt.child_steps,
         "checkpoint": restored.checkpoint,
@@ -126,6 +127,14 @@ def summarise(
         "baselines": baselines,
         "genotypes": [{"genotype": list(genotype), "episodes": n} for genotype, n in counts[:20]],
     }
+
+
+def _decode_gap(comparison: Comparison) -> float | None:
+    """What decoding loses, as a difference of accuracies; None where the strategy decodes no adapted supernet."""
+    if not {"supernet", "child"} <= comparison.scores.keys():
+        return None
+    supernet, child = (statistics.fmean(comparison.scores[name].transductive) for name in ("supernet", "child"))
+    return supernet - child
 
 
 def _draw_cells(bench: Workbench, genotypes: Sequence[Genotype], directory: RunDirectory) -> None:

@@ -156,14 +156,17 @@ class _Loop:
         trackers.artifact("genotype", "genotype", path, ("latest",))
 
     def describe(self, state: Progressed, seconds: float) -> Metrics:
-        """What the prior looks like now, and the speed."""
+        """What the prior looks like now where architectures are searched, and the speed."""
         arch, meta = state.learner.params.arch, self.bench.experiment.meta
+        speed = {"meta/tasks_per_s": meta.tasks / seconds}
+        if not arch:
+            return speed
         entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
         cells = self.bench.space.cells(self.bench.space.decode(arch))
         ops = [edge.op for edges in cells.values() for edge in edges]
         factors = [rate.exp() for rate in state.learner.params.rates.values()]
         row = {
-            "meta/tasks_per_s": meta.tasks / seconds,
+            **speed,
             "arch/entropy": float(torch.stack(entropy).mean()),
             "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
             "arch/skip_ratio": ops.count("skip_connect") / len(ops),

@@ -15,7 +15,12 @@ from metanas.spaces.space import Genotype, SearchSpace
 
 
 def draw_prior(bench: Workbench, arch: Params, directory: RunDirectory) -> dict[str, Path]:
-    """Draws the prior: its probabilities (arch.json, pictures/arch.png) and its decoded cell; returns the PNG files."""
+    """Draws the prior: its probabilities (arch.json, pictures/arch.png) and its decoded cell; returns the PNG files.
+
+    A fixed architecture has none of them.
+    """
+    if not arch:
+        return {}
     tables = {kind: torch.softmax(logits, -1).tolist() for kind, logits in arch.items()}
     directory.write_json("arch.json", {"ops": list(bench.space.primitives), "cells": tables})
     folder = directory.path / "pictures"

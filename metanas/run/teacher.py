@@ -9,6 +9,7 @@ from metanas.meta.ways import narrow, widen
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.relaxation import gumbel
+from metanas.run import build
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes
 from tasks.stream import stream
@@ -31,13 +32,13 @@ class Teacher:
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
         warming = experiment.meta.is_warming(iteration)
-        loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise, rest_arch=warming)
-        return merge(
-            [
-                widen(self.gradient(loss, narrow(start, stack.n_way), stack.episode), start)
-                for stack in self.train.stacks(range(first, last))
-            ]
-        )
+        criterion = build.criterion(experiment)
+        verdicts = []
+        for stack in self.train.stacks(range(first, last)):
+            net = self.bench.net_of(stack.n_way)
+            loss = Classification(net, self.bench.relaxation, temperature, noise, warming, criterion)
+            verdicts.append(widen(self.gradient(loss, narrow(start, net), stack.episode), start))
+        return merge(verdicts)
 
     def scores(self, start: MetaParams, source: int, first: int, last: int) -> list[float]:
         """Accuracies of the deployed networks on validation episodes `first` to `last - 1` of one data set."""

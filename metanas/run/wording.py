@@ -4,7 +4,8 @@ from pathlib import Path
 
 from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
-from metanas.run.evaluate import DEPLOYED, Result
+from metanas.run.comparison import DEPLOYED
+from metanas.run.evaluate import Result
 
 
 def table(result: Result) -> str:
@@ -29,10 +30,15 @@ def table(result: Result) -> str:
             f"{_percent(score['accuracy_inductive'], score['ci95_inductive']):>11}"
         )
     lines.append(
-        f"deployed: {result['deployed']}, {result['adapt_seconds_median']:.2f} s a task, "
-        f"{result['distinct_genotypes']} distinct cells in {result['episodes']} tasks"
+        f"deployed: {result['deployed']}, {result['adapt_seconds_median']:.2f} s a task, {_architectures(result)}"
     )
     return "\n".join(lines)
+
+
+def _architectures(result: Result) -> str:
+    if result["architecture"] == "searched":
+        return f"{result['distinct_genotypes']} distinct cells in {result['episodes']} tasks"
+    return f"{result['architecture']} architecture"
 
 
 def adapted_lines(found: Adapted, out: Path) -> str:
@@ -41,7 +47,8 @@ def adapted_lines(found: Adapted, out: Path) -> str:
     return (
         f"adapted to {len(found.classes)} classes in {found.seconds:.2f} s: {found.cost.params:,} parameters, "
         f"{found.cost.macs:,} MACs an image{judged}\n"
-        f"written: {out} (genotype.json, weights.safetensors, predictions.csv, cell.svg)"
+        f"written: {out} (genotype.json, weights.safetensors, predictions.csv"
+        f"{', cell.svg' if found.network.genotype else ''})"
     )
 
 

@@ -1,11 +1,12 @@
 """What meta-training, evaluation and adaptation all start from: the objects of an experiment, built once."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from metanas.config import Experiment
+from metanas.errors import ConfigError
 from metanas.meta.ways import narrow
 from metanas.objective import Classification
 from metanas.params import MetaParams
@@ -13,8 +14,7 @@ from metanas.problem import Choice, Problem, as_decoded
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
-from metanas.strategies.gradient import Gradient
-from metanas.strategies.strategy import tune
+from metanas.strategies.strategy import Strategy, tune
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
 
@@ -30,12 +30,20 @@ class Workbench:
     net: nn.Module
     """The supernet's skeleton."""
     relaxation: Relaxation
-    strategy: Gradient
+    strategy: Strategy
+    _narrow: dict[int, nn.Module] = field(default_factory=dict, compare=False)
+    """Skeletons for fewer ways, as they come up."""
 
     @staticmethod
     def of(experiment: Experiment) -> "Workbench":
         """Builds everything; raises `ConfigError` for what cannot be built."""
         space = build.space(experiment)
+        adapt = experiment.adapt
+        if not space.decisions and (adapt.strategy, adapt.deploy) != ("gradient", "child"):
+            raise ConfigError(
+                f"space.kind={experiment.space.kind} has nothing to decide: expected adapt.strategy=gradient "
+                f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
+            )
         spec = build.spec(experiment)
         return Workbench(
             experiment,
@@ -49,20 +57,45 @@ class Workbench:
 
     def problem(self, start: MetaParams, support: Batch, n_way: int) -> Problem:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
-        return Problem(self.space, replace(self.spec, n_way=n_way), self.net, support, narrow(start, n_way))
+        net = self.net_of(n_way)
+        return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net))
 
-    def solve(self, problem: Problem) -> Choice:
-        """What is handed out for each task: the decoded child after further steps, or the adapted supernet."""
-        found = self.strategy(problem, stream(self.experiment.seed, "search"))
-        adapt = self.experiment.adapt
-        return found if adapt.deploy == "supernet" else self.tuned(problem, found, adapt.child_steps)
+    def net_of(self, n_way: int) -> nn.Module:
+        """The supernet's skeleton for tasks of `n_way` classes."""
+        if n_way == self.spec.n_way:
+            return self.net
+        if n_way not in self._narrow:
+            self._narrow[n_way] = self.space.supernet(replace(self.spec, n_way=n_way))
+        return self._narrow[n_way]
+
+    def solve(self, problem: Problem) -> tuple[Classification, Choice]:
+        """What is handed out for each task, all in one call: the child after further steps, or the adapted supernet."""
+        experiment = self.experiment
+        found = self.strategy(problem, stream(experiment.seed, "search"))
+        if experiment.adapt.deploy == "supernet":
+            objective = self.strategy.objective(problem, found)
+        else:
+            found = self.tuned(problem, found, build.child_steps(experiment))
+            objective = as_decoded(problem, found)
+        return self.classified(problem, objective, found)
 
     def tuned(self, problem: Problem, choice: Choice, steps: int) -> Choice:
         """`choice` after `steps` further support steps of each child."""
         return tune(problem, choice, build.inner_of(self.experiment, steps))
 
+    def classified(self, problem: Problem, objective: Classification, choice: Choice) -> tuple[Classification, Choice]:
+        """`choice` with the classifier that `adapt.classifier` asks for, beside its networks."""
+        if self.experiment.adapt.classifier == "trained":
+            return objective, choice
+        return with_class_means(problem, objective, choice)
+
     def deploy(self, problem: Problem) -> tuple[Classification, MetaParams]:
         """The networks of `solve`, all tasks in one call, and their weights."""
-        choice = self.solve(problem)
-        is_supernet = self.experiment.adapt.deploy == "supernet"
-        return self.strategy.objective(problem) if is_supernet else as_decoded(problem, choice), choice.params
+        objective, choice = self.solve(problem)
+        return objective, choice.params
+
+
+def with_class_means(problem: Problem, objective: Classification, choice: Choice) -> tuple[Classification, Choice]:
+    """`choice` with the class means of the support set as classifier, beside its networks: nearest centroid."""
+    with torch.no_grad():
+        return objective, choice._replace(params=objective.with_class_means(choice.params, problem.support))

@@ -43,22 +43,6 @@ class Conv(nn.Module):
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups * self.tasks)
 
 
-class Linear(nn.Module):
-    """The classifier on pooled features."""
-
-    def __init__(self, features: int, n_way: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_way, features))
-        self.bias = nn.Parameter(torch.empty(n_way))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Features `[n, tasks * features]` to logits `[tasks, n, n_way]`, or `[n, n_way]` without a tasks axis."""
-        if self.weight.ndim == 2:
-            return F.linear(x, self.weight, self.bias)
-        by_task = by_tasks(x, self.weight.shape[0]).transpose(0, 1)
-        return torch.baddbmm(self.bias[:, None], by_task, self.weight.transpose(1, 2))
-
-
 def by_tasks(x: Tensor, tasks: int) -> Tensor:
     """Features with the tasks folded into axis 1, `[n, tasks * C, ...]`, as a view `[n, tasks, C, ...]`."""
     return x.view(x.shape[0], tasks, -1, *x.shape[2:])

@@ -14,6 +14,7 @@ from metanas.errors import ConfigError
 from metanas.params import Params
 from metanas.spaces.cell_choices import CellChoices
 from metanas.spaces.genotype import check_genotype
+from metanas.spaces.head import HeadName
 from metanas.spaces.network import CellNetwork, Plan, PooledStem
 from metanas.spaces.space import CellEdge, Decision, Genotype
 from tasks.episode import TaskSpec
@@ -41,6 +42,8 @@ class FewShot:
     """Channels of a node in the normal cell, even; the reduction cell has twice as many."""
     nodes: int = 4
     """Intermediate nodes of a cell, 1 to 8."""
+    head: HeadName = "linear"
+    """The classifier."""
 
     def __post_init__(self) -> None:
         if self.width < 2 or self.width % 2:
@@ -98,6 +101,8 @@ class FewShot:
         channels, height, width = spec.image
         if min(height, width) < 8:
             raise ConfigError(f"the pooled stem needs images of at least 8x8, got {height}x{width}")
+        # the stem quarters the resolution, rounding down, and the reduction cell halves it, rounding up
+        maps = ((height // 4 + 1) // 2, (width // 4 + 1) // 2)
         with torch.device("meta"):
             return CellNetwork(
                 PooledStem(channels, 3 * self.width),
@@ -107,4 +112,5 @@ class FewShot:
                 primitives=self.primitives,
                 width=self.width,
                 n_way=spec.n_way,
+                maps=maps if self.head == "relation" else None,
             )

@@ -1,4 +1,4 @@
-"""A network of stacked cells: stem, cells, global average pool, linear head."""
+"""A network of stacked cells: stem, cells, head."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from metanas.params import Params
 from metanas.spaces.cell import Cell, Choice, Taken
-from metanas.spaces.conv import Conv, Linear, dense, fold
+from metanas.spaces.conv import Conv, dense, fold
+from metanas.spaces.head import Head, LinearHead
 from metanas.spaces.norm import Norm
+from metanas.spaces.relation import RelationHead
 
 Plan = Mapping[str, Sequence[Sequence[str]]]
 """Cell kind -> for every edge the operations to build."""
@@ -44,6 +46,7 @@ class CellNetwork(nn.Module):
         primitives: all operation names, in the order of the gate columns.
         width: channels of a node in the first cell.
         n_way: classes.
+        maps: height and width of the last cell's output for a relation head; None for a linear one on its average.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class CellNetwork(nn.Module):
         primitives: Sequence[str],
         width: int,
         n_way: int,
+        maps: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.stem = stem
@@ -78,10 +82,16 @@ class CellNetwork(nn.Module):
             before_last, last = last, cells[-1].nodes * width
             after_reduction = reduction
         self.cells: Iterable[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.head = Linear(last, n_way)
+        self.head: Head = LinearHead(last, n_way) if maps is None else RelationHead((last, *maps), n_way)
 
     def forward(
-        self, x: Tensor, gates: Params | None = None, *, sparse: bool = False, rows: int | None = None
+        self,
+        x: Tensor,
+        gates: Params | None = None,
+        *,
+        sparse: bool = False,
+        rows: int | None = None,
+        headless: bool = False,
     ) -> Tensor:
         """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`.
 
@@ -93,6 +103,7 @@ class CellNetwork(nn.Module):
                 taken.
             sparse: leave out options whose gate is exactly zero. Their gates then get no gradient.
             rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
+            headless: the features that class means are taken of, `[*tasks, n, features]`, instead of the logits.
         """
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
@@ -100,8 +111,7 @@ class CellNetwork(nn.Module):
             if gates is not None and kind not in taken:
                 taken[kind] = _take(gates[kind], cell.choices, sparse=sparse)
             s0, s1 = s1, cell(s0, s1, taken.get(kind), rows)
-        logits: Tensor = self.head(s1.mean((2, 3)))
-        return logits
+        return self.head(s1, rows, headless=headless)
 
 
 def _take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choice, Taken]:

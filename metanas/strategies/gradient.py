@@ -28,10 +28,14 @@ class Gradient:
         """See `Strategy`."""
         del rng
         start = detach(spread(problem.start, problem.tasks), requires_grad=True)
-        params = detach(adapt(self.objective(problem), start, problem.support, self.inner))
+        params = detach(adapt(self._objective(problem), start, problem.support, self.inner))
         genotypes = tuple(problem.space.decode(of_task(params, task).arch) for task in range(problem.tasks))
         return Choice(genotypes, params)
 
-    def objective(self, problem: Problem) -> Classification:
-        """The supernet as this strategy trains it: what stands before decoding."""
+    def objective(self, problem: Problem, choice: Choice) -> Classification:
+        """See `Strategy`; the gates are functions of the adapted logits."""
+        del choice
+        return self._objective(problem)
+
+    def _objective(self, problem: Problem) -> Classification:
         return Classification(problem.net, self.relaxation, self.temperature)

@@ -1,9 +1,13 @@
-"""The same cell for every task: the meta-learned logits decoded as they are, the control of task adaptation."""
+"""The same cell for every task: the meta-learned logits decoded as they are, the control of task adaptation.
+
+That is how Auto-MAML (Lian et al. 2020, OpenReview r1eowANFvr) meets a new task: only the weights adapt.
+"""
 
 import torch
 
+from metanas.objective import Classification
 from metanas.params import spread
-from metanas.problem import Choice, Problem
+from metanas.problem import Choice, Problem, as_decoded
 
 
 class Prior:
@@ -14,3 +18,7 @@ class Prior:
         del rng
         genotype = problem.space.decode(problem.start.arch)
         return Choice((genotype,) * problem.tasks, spread(problem.start, problem.tasks))
+
+    def objective(self, problem: Problem, choice: Choice) -> Classification:
+        """See `Strategy`; nothing was adapted, so it is the chosen architectures themselves."""
+        return as_decoded(problem, choice)

@@ -2,8 +2,9 @@
 
 import torch
 
+from metanas.objective import Classification
 from metanas.params import spread
-from metanas.problem import Choice, Problem
+from metanas.problem import Choice, Problem, as_decoded
 from metanas.spaces.genotype import random_genotype
 
 
@@ -14,3 +15,7 @@ class Random:
         """See `Strategy`."""
         genotypes = tuple(random_genotype(problem.space, rng) for _ in range(problem.tasks))
         return Choice(genotypes, spread(problem.start, problem.tasks))
+
+    def objective(self, problem: Problem, choice: Choice) -> Classification:
+        """See `Strategy`; nothing was adapted, so it is the chosen architectures themselves."""
+        return as_decoded(problem, choice)

@@ -5,6 +5,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from metanas.meta.adapt import Inner, adapt
+from metanas.objective import Classification
 from metanas.params import detach
 from metanas.problem import Choice, Problem, as_decoded
 
@@ -15,6 +16,10 @@ class Strategy(Protocol):
 
     def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
         """The choice; a function of its arguments only."""
+        ...
+
+    def objective(self, problem: Problem, choice: Choice) -> Classification:
+        """The supernet as the weights of `choice` were adapted in it: what stands before decoding."""
         ...
 
 

@@ -6,11 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metanas.objective import Classification
-from metanas.params import MetaParams, spread
+from metanas.params import MetaParams, is_head, spread
 from metanas.relax.fixed import Fixed
+from metanas.spaces.backbone import Backbone
+from metanas.spaces.conv4 import Conv4
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
+from metanas.spaces.resnet12 import METAOPTNET, ResNet12
 from metanas.spaces.space import SearchSpace
 from tasks.episode import TaskSpec
 from tasks.stream import stream
@@ -18,15 +21,20 @@ from tasks.stream import stream
 SPACES: dict[str, SearchSpace] = {
     "fewshot": FewShot(width=4),
     "fewshot of two nodes": FewShot(width=2, nodes=2),
+    "fewshot with a relation head": FewShot(width=2, nodes=2, head="relation"),
+    "conv4": Backbone(lambda spec: Conv4(spec, 4)),
+    "conv4 with a relation head": Backbone(lambda spec: Conv4(spec, 4, "relation")),
+    "resnet12": Backbone(lambda spec: ResNet12(spec, 2, METAOPTNET)),
 }
-SPEC = TaskSpec(3, 2, 2, (1, 13, 16))
+SPEC = TaskSpec(3, 2, 2, (1, 37, 32))
 IMAGES = torch.rand(6, *SPEC.image, generator=stream(0, "images"), dtype=torch.float64)
 
 
 def weights_of(space: SearchSpace) -> dict[str, torch.Tensor]:
     weights = {k: w.double() for k, w in initial_weights(space.supernet(SPEC), stream(0, "weights")).items()}
-    head = torch.randn(weights["head.weight"].shape, generator=stream(0, "head"), dtype=torch.float64)
-    return weights | {"head.weight": head}  # a classifier of zeros would make all logits equal
+    rows = next(name for name in ("head.weight", "head.classes") if name in weights)
+    head = torch.randn(weights[rows].shape, generator=stream(0, "head"), dtype=torch.float64)
+    return weights | {rows: head}  # a classifier of zeros would make all logits equal
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -86,6 +94,30 @@ class TestSpace:
             inherited = {name: weights[name] for name, _ in child.named_parameters()}
             expected = Classification(child).logits(MetaParams(inherited, {}), IMAGES)
             torch.testing.assert_close(logits[task], expected, rtol=1e-9, atol=1e-12)
+
+    def test_features_come_before_the_head(self, space: SearchSpace) -> None:
+        """Of all tasks in one call, and whatever the head's weights are."""
+        weights = weights_of(space)
+        child = Classification(space.child(random_genotype(space, stream(0, "genotype")), SPEC))
+        names = dict(child.net.named_parameters())
+        start = MetaParams({name: w for name, w in weights.items() if name in names}, {})
+        features = child.features(start, IMAGES)
+        assert features.shape[0] == len(IMAGES)
+        blank = {name: torch.zeros_like(w) if is_head(name) else w for name, w in start.weights.items()}
+        assert torch.equal(child.features(MetaParams(blank, {}), IMAGES), features)
+        folded = child.features(spread(start, 2), torch.stack([IMAGES, IMAGES.flip(0)]))
+        torch.testing.assert_close(folded[0], features, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(folded[1], features.flip(0), rtol=1e-9, atol=1e-12)
+
+    def test_with_given_rows_an_image_does_not_see_the_others(self, space: SearchSpace) -> None:
+        child = Classification(space.child(random_genotype(space, stream(0, "genotype")), SPEC))
+        names = dict(child.net.named_parameters())
+        start = MetaParams({name: w for name, w in weights_of(space).items() if name in names}, {})
+        together = child.logits(start, IMAGES, rows=4)
+        for i in (4, 5):
+            alone = child.logits(start, IMAGES[[0, 1, 2, 3, i]], rows=4)
+            torch.testing.assert_close(alone[4], together[i], rtol=1e-9, atol=1e-12)
+            assert not torch.allclose(child.logits(start, IMAGES)[i], together[i])
 
     def test_skeletons_are_shapes_without_weights(self, space: SearchSpace) -> None:
         assert {p.device.type for p in space.supernet(SPEC).parameters()} == {"meta"}

@@ -1,5 +1,7 @@
 """What every strategy promises; a new one joins with one line in STRATEGIES."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from metanas.meta.adapt import Inner
 from metanas.objective import Classification
 from metanas.params import MetaParams, leaves
 from metanas.problem import Problem, as_decoded, children
+from metanas.relax.fixed import Fixed
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import check_genotype
@@ -15,6 +18,7 @@ from metanas.strategies.gradient import Gradient
 from metanas.strategies.prior import Prior
 from metanas.strategies.random import Random
 from metanas.strategies.strategy import Strategy, tune
+from metanas.strategies.uniform import Uniform
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
 
@@ -23,6 +27,7 @@ STRATEGIES: dict[str, Strategy] = {
     "gradient": Gradient(StraightThrough(SPACE.harden), Inner(2, 0.1, 5.0), 0.0),
     "prior": Prior(),
     "random": Random(),
+    "uniform": Uniform(Inner(2, 0.1, 5.0)),
 }
 
 
@@ -83,6 +88,30 @@ class TestStrategy:
 def test_straight_through_search_loses_nothing_by_decoding(problem: Problem) -> None:
     strategy = Gradient(StraightThrough(SPACE.harden), Inner(2, 0.1, 5.0), 0.0)
     choice = strategy(problem, stream(0, "search"))
-    before = strategy.objective(problem).logits(choice.params, problem.support.x)
+    before = strategy.objective(problem, choice).logits(choice.params, problem.support.x)
     after = as_decoded(problem, choice).logits(choice.params, problem.support.x)
     torch.testing.assert_close(before, after, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["prior", "random"])
+def test_what_was_never_relaxed_stands_decoded(name: str, problem: Problem) -> None:
+    strategy = STRATEGIES[name]
+    choice = strategy(problem, stream(0, "search"))
+    before = strategy.objective(problem, choice).logits(choice.params, problem.support.x)
+    after = as_decoded(problem, choice).logits(choice.params, problem.support.x)
+    assert torch.equal(before, after)
+
+
+def test_a_uniform_supernet_weighs_all_operations_equally(problem: Problem) -> None:
+    """The logits that it started from do not matter, and stay equal while the weights move."""
+    strategy = Uniform(Inner(2, 0.1, 5.0))
+    other = replace(problem, start=problem.start._replace(arch={k: 1 + a for k, a in problem.start.arch.items()}))
+    choice = strategy(problem, stream(0, "search"))
+    assert not any(table.any() for table in choice.params.arch.values())
+    assert not torch.equal(choice.params.weights["head.weight"][0], problem.start.weights["head.weight"])
+    found = strategy.objective(problem, choice).logits(choice.params, problem.support.x)
+    again = strategy.objective(other, strategy(other, stream(0, "search"))).logits(choice.params, problem.support.x)
+    assert torch.equal(found, again)
+    gates = {kind: torch.full((4, *table.shape), 1 / 8).double() for kind, table in SPACE.logits().items()}
+    expected = Classification(problem.net, Fixed(gates, sparse=False)).logits(choice.params, problem.support.x)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)

@@ -1,5 +1,7 @@
 """Tasks of fewer ways than the head has rows."""
 
+from dataclasses import replace
+
 import torch
 from torch.func import functional_call
 
@@ -18,6 +20,10 @@ SPACE = FewShot(2, 1)
 NET = SPACE.supernet(SPEC)
 
 
+def net(n_way: int) -> torch.nn.Module:
+    return SPACE.supernet(replace(SPEC, n_way=n_way))
+
+
 def start() -> MetaParams:
     return MetaParams(initial_weights(NET, stream(0, "weights")), SPACE.logits())
 
@@ -30,16 +36,16 @@ def episode(n_way: int) -> Episode:
 
 
 def test_a_narrow_start_tells_its_classes_apart_alone() -> None:
-    logits = functional_call(NET, narrow(start(), 3).weights, (torch.rand(4, 1, 8, 8), SPACE.logits()))
+    logits = functional_call(net(3), narrow(start(), net(3)).weights, (torch.rand(4, 1, 8, 8), SPACE.logits()))
     assert logits.shape == (4, 3)
-    whole = narrow(start(), 6)
+    whole = narrow(start(), NET)
     assert all(torch.equal(whole.weights[name], value) for name, value in start().weights.items())
 
 
 def test_rows_that_a_task_does_not_use_get_no_gradient() -> None:
     params = start()
     maml = Maml(Inner(steps=1, lr_weights=0.1, lr_arch=0.1))
-    verdict = maml(Classification(NET, Softmax()), narrow(params, 4), episode(4))
+    verdict = maml(Classification(net(4), Softmax()), narrow(params, net(4)), episode(4))
     wide = widen(verdict, params).gradient
     for name, value in params.weights.items():
         assert wide.weights[name].shape == value.shape

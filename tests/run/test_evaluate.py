@@ -18,7 +18,7 @@ from metanas.run.restore import restore
 from metanas.track.jsonl import read_rows
 from tasks.episode import stack
 
-TITLES = ("supernet", "child", "child_tuned", "prior_child", "random_child", "nearest_neighbour")
+TITLES = ("supernet", "child", "child_tuned", "prior_child", "random_child", "class_means", "nearest_neighbour")
 SECONDS = ("adapt_seconds_median", "meta_seconds", "seconds_median")
 
 
@@ -33,7 +33,10 @@ def test_the_result_has_every_documented_key(done) -> None:
     assert json.loads((done.path / "result.json").read_text()) == done.result
     expected = {
         "mode": "transductive",
+        "architecture": "searched",
+        "strategy": "gradient",
         "deployed": "child",
+        "classifier": "trained",
         "episodes": 4,
         "n_way": 5,
         "k_shot": 1,
