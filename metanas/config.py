@@ -74,11 +74,19 @@ class Task:
 class Space:
     """The search space."""
 
-    kind: Literal["fewshot"] = "fewshot"
+    kind: Literal["fewshot", "darts"] = "fewshot"
     width: int = 16
-    """Channels of a node in the normal cell, as in T-NAS."""
+    """Channels of a node in the first cell; T-NAS and DARTS search with 16."""
     nodes: int = 2
-    """Intermediate nodes of a cell; T-NAS has 4."""
+    """Intermediate nodes of a cell; T-NAS and DARTS have 4."""
+    cells: int | None = None
+    """Cells of the network of `darts`, reductions at one and two thirds; without it 8. `fewshot` always has two."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "fewshot" and self.cells not in (None, 2):
+            raise ConfigError(
+                f"space.cells must be null or 2 for space.kind=fewshot, got {self.cells}; space.kind=darts stacks more"
+            )
 
 
 @dataclass(frozen=True)

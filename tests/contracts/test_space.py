@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from metanas.objective import Classification
 from metanas.params import MetaParams, spread
 from metanas.relax.fixed import Fixed
+from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
@@ -18,6 +19,7 @@ from tasks.stream import stream
 SPACES: dict[str, SearchSpace] = {
     "fewshot": FewShot(width=4),
     "fewshot of two nodes": FewShot(width=2, nodes=2),
+    "darts": Darts(width=2, nodes=3, stack=5),
 }
 SPEC = TaskSpec(3, 2, 2, (1, 13, 16))
 IMAGES = torch.rand(6, *SPEC.image, generator=stream(0, "images"), dtype=torch.float64)
