@@ -32,7 +32,9 @@ def imagenet_network(
 ) -> DerivedNetwork:
     """The ImageNet network of `genotype` in the mobile setting: 14 cells, 48 channels, colour images of 224x224.
 
-    Published numbers of parameters and multiply-adds leave out the auxiliary head, which is there for training.
+    Published numbers of parameters and multiply-adds leave out the auxiliary head, which is there for training. Papers
+    count multiply-adds by different rules: those of `metanas.spaces.cost` are GDAS's (convolutions and classifier);
+    P-DARTS and PC-DARTS add norms, ReLUs and pools; DARTS's 574 M for `darts_v2` follows from neither (530 M, 544 M).
     """
     return DerivedNetwork(
         ImageNetStem(width),

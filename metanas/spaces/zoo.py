@@ -1,4 +1,4 @@
-"""Published cells, each with the place where its authors give it.
+"""Published cells, each with the paper that found it and the file that prints it.
 
 Every genotype was compared pair by pair with the file named as `source`. Sizes are millions of parameters as printed in
 the literature, for networks that `metanas.networks` builds; they leave out the auxiliary head.
@@ -18,7 +18,7 @@ class Published(NamedTuple):
     """As `read_genotype` reads it."""
     paper: str
     source: str
-    """Where the authors print it; a repository on GitHub and its file."""
+    """Who prints it, the authors where they do: a repository on GitHub and its file."""
     cifar: float | None = None
     """Printed size of `cifar_network`; None where what is printed is another network's."""
     imagenet: float | None = None
@@ -110,7 +110,7 @@ ZOO: dict[str, Published] = {
         " reduce_concat=range(2, 6))",
         f"{_SNAS} (mild constraint)",
         "SNAS-Series/SNAS-Series SNAS/genotypes.py",
-        note="The paper prints 2.9 M; the released cell has 2.66 M.",
+        note="The released cell has 2.66 M; sizes printed for SNAS fit the moderate one.",
     ),
     "snas_moderate": Published(
         "Genotype(normal=[('dil_conv_5x5', 0), ('skip_connect', 1), ('sep_conv_3x3', 0), ('skip_connect', 1),"
@@ -123,6 +123,7 @@ ZOO: dict[str, Published] = {
         "SNAS-Series/SNAS-Series SNAS/genotypes.py",
         2.8,
         4.3,
+        "ImageNet tables of later papers print this size as SNAS (mild); the mild cell has 3.94 M.",
     ),
     "gdas": Published(
         "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1), ('skip_connect', 0), ('sep_conv_5x5', 2),"
