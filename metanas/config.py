@@ -97,13 +97,21 @@ class Task:
 class Space:
     """The search space, or a fixed network."""
 
-    kind: Literal["fewshot", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
-    """`fewshot` is searched; the others are networks with nothing to decide."""
+    kind: Literal["fewshot", "darts", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
+    """`fewshot` and `darts` are searched; the others are networks with nothing to decide."""
     width: int = 16
-    """Channels of a node in the normal cell, 16 in T-NAS; filters of Conv-4, published with 32 and 64, or of the first
-    block of ResNet-12, published with 64."""
+    """Channels of a node in the first cell, 16 in T-NAS and DARTS; filters of Conv-4, published with 32 and 64, or of the
+    first block of ResNet-12, published with 64."""
     nodes: int = 2
-    """Intermediate nodes of a cell; T-NAS has 4. Fixed networks have none and ignore it."""
+    """Intermediate nodes of a cell; T-NAS and DARTS have 4. Fixed networks have none and ignore it."""
+    cells: int | None = None
+    """Cells of the network of `darts`, reductions at one and two thirds; without it 8. `fewshot` always has two."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "fewshot" and self.cells not in (None, 2):
+            raise ConfigError(
+                f"space.cells must be null or 2 for space.kind=fewshot, got {self.cells}; space.kind=darts stacks more"
+            )
 
 
 @dataclass(frozen=True)

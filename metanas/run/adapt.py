@@ -5,7 +5,7 @@ import errno
 import io
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -182,11 +182,7 @@ def _check_out(out: Path) -> None:
 def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> None:
     cells = bench.space.cells(network.genotype)
     description = {
-        "space": {
-            "kind": bench.experiment.space.kind,
-            "width": bench.experiment.space.width,
-            "nodes": bench.experiment.space.nodes,
-        },
+        "space": asdict(bench.experiment.space),
         "strategy": bench.experiment.adapt.strategy,
         "deployed": bench.experiment.adapt.deploy,
         "classifier": bench.experiment.adapt.classifier,

@@ -27,6 +27,7 @@ from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.backbone import Backbone
 from metanas.spaces.cell_choices import NONE
 from metanas.spaces.conv4 import Conv4
+from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.head import HeadName
 from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
@@ -53,6 +54,9 @@ _LOG = logging.getLogger(__name__)
 
 SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
     "fewshot": lambda space, head: FewShot(space.width, space.nodes, head),
+    "darts": lambda space, head: Darts(
+        space.width, space.nodes, Darts.stack if space.cells is None else space.cells, head
+    ),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),
     "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, TADAM, head)),

@@ -4,6 +4,7 @@ Every node keeps two incoming edges with one operation each. As decisions: which
 the lower and on the higher source. `none` can be preferred by logits, but it is never chosen.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -11,6 +12,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from metanas.errors import GenotypeError
 from metanas.params import Params
 from metanas.spaces.cell import edge_ends
 from metanas.spaces.space import CellEdge, Decision, Genotype
@@ -121,19 +123,46 @@ class CellChoices:
 
     def decode(self, arch: Params) -> Genotype:
         """The genotype of `harden(arch)`; logits without a tasks axis."""
-        genotype: list[int] = []
-        for gates in self.harden(arch).values():
-            taken = {row: op for row, op in gates.nonzero().tolist() if self.primitives[op] != NONE}
-            for node in range(self.nodes):
-                a, b = (source for source in range(node + 2) if self._rows[node, source] in taken)
-                ops = [self.ops.index(self.primitives[taken[self._rows[node, s]]]) for s in (a, b)]
-                genotype += [_pairs(node).index((a, b)), *ops]
-        return tuple(genotype)
+        cells: dict[str, list[CellEdge]] = {}
+        for kind, gates in self.harden(arch).items():
+            taken = [(self._ends[row], self.primitives[op]) for row, op in gates.nonzero().tolist()]
+            cells[kind] = [CellEdge(source, node + 2, op) for (node, source), op in taken if op != NONE]
+        return self.genotype(cells)
+
+    def genotype(self, cells: Mapping[str, Sequence[CellEdge]]) -> Genotype:
+        """The genotype with these `cells`, the inverse of `cells`; the edges of a kind may have any order.
+
+        Raises:
+            GenotypeError: when an edge is of no such cell, or a node has not two edges from two states.
+        """
+        return tuple(choice for kind in self.kinds for choice in self._choices(kind, cells[kind]))
+
+    def _choices(self, kind: str, edges: Sequence[CellEdge]) -> Iterator[int]:
+        for edge in edges:
+            if (edge.target - 2, edge.source) not in self._rows or edge.op not in self.ops:
+                raise GenotypeError(
+                    f"{kind} cell: expected edges into nodes 2..{self.nodes + 1} from earlier states, with operations "
+                    f"out of {', '.join(self.ops)}, got {edge.op!r} from {edge.source} to {edge.target}"
+                )
+        for node in range(self.nodes):
+            into = sorted(edge for edge in edges if edge.target == node + 2)
+            sources = tuple(edge.source for edge in into)
+            if sources not in _pairs(node):
+                raise GenotypeError(
+                    f"{kind} cell, node {node + 2}: expected edges from two different states, got {list(sources)}"
+                )
+            yield _pairs(node).index(sources)
+            yield from (self.ops.index(edge.op) for edge in into)
 
     @cached_property
     def _rows(self) -> dict[tuple[int, int], int]:
         """(node, source) -> the row of that edge in the gates."""
-        return {ends: row for row, ends in enumerate(edge_ends(self.nodes))}
+        return {ends: row for row, ends in enumerate(self._ends)}
+
+    @cached_property
+    def _ends(self) -> list[tuple[int, int]]:
+        """The inverse of `_rows`."""
+        return edge_ends(self.nodes)
 
 
 def _pairs(node: int) -> list[tuple[int, int]]:

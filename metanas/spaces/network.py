@@ -35,6 +35,20 @@ class PooledStem(nn.Module):
         return F.max_pool2d(self.norm2(self.conv2(x), rows), 2)
 
 
+class ConvStem(nn.Module):
+    """DARTS's stem: a 3x3 convolution and a norm, at full resolution."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = Conv(channels_in, channels_out, 3)
+        self.norm = Norm(channels_out, affine=True)
+
+    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+        """Features `[n, channels_out, h, w]`."""
+        out: Tensor = self.norm(dense(self.conv(dense(x))), rows)  # the second for images of one channel
+        return out
+
+
 class CellNetwork(nn.Module):
     """Cells of several kinds on a stem.
 

@@ -31,6 +31,7 @@ LAYERS = {
     "metanas.optim": Layer(BOTTOM, "torch"),
     "metanas.objective": Layer(f"{BOTTOM} metanas.relax tasks.episode", "torch"),
     "metanas.spaces": Layer(f"{BOTTOM} tasks.episode", "torch matplotlib"),
+    "metanas.networks": Layer(f"{BOTTOM} metanas.spaces", "torch"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.

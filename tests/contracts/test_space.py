@@ -10,6 +10,7 @@ from metanas.params import MetaParams, is_head, spread
 from metanas.relax.fixed import Fixed
 from metanas.spaces.backbone import Backbone
 from metanas.spaces.conv4 import Conv4
+from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
@@ -25,6 +26,8 @@ SPACES: dict[str, SearchSpace] = {
     "conv4": Backbone(lambda spec: Conv4(spec, 4)),
     "conv4 with a relation head": Backbone(lambda spec: Conv4(spec, 4, "relation")),
     "resnet12": Backbone(lambda spec: ResNet12(spec, 2, METAOPTNET)),
+    "darts": Darts(width=2, nodes=3, stack=5),
+    "darts with a relation head": Darts(width=2, nodes=1, stack=3, head="relation"),
 }
 SPEC = TaskSpec(3, 2, 2, (1, 37, 32))
 IMAGES = torch.rand(6, *SPEC.image, generator=stream(0, "images"), dtype=torch.float64)

@@ -73,7 +73,7 @@ def test_four_files_are_written(adapted: tuple[Adapted, Path]) -> None:
     description = json.loads((out / "genotype.json").read_text())
     assert description["genotype"] == list(found.network.genotype)
     assert description["classes"] == list(found.classes)
-    assert description["space"] == {"kind": "fewshot", "width": 2, "nodes": 1}
+    assert description["space"] == {"kind": "fewshot", "width": 2, "nodes": 1, "cells": None}
     assert (description["params"], description["macs"]) == (found.cost.params, found.cost.macs)
     assert description["image"] == list(IMAGE)
     assert {edge["op"] for edges in description["cells"].values() for edge in edges} <= set(PRIMITIVES)
