@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metanas.params import Params
-from metanas.spaces.cell import edge_ends
+from metanas.spaces.edges import edge_ends
 from metanas.spaces.space import CellEdge, Decision, Genotype
 
 NONE = "none"
