@@ -74,11 +74,24 @@ class Task:
 class Space:
     """The search space."""
 
-    kind: Literal["fewshot"] = "fewshot"
+    kind: Literal["fewshot", "nas_bench_201"] = "fewshot"
     width: int = 16
-    """Channels of a node in the normal cell, as in T-NAS."""
+    """Channels of a node in the first cell; T-NAS and NAS-Bench-201 have 16."""
     nodes: int = 2
-    """Intermediate nodes of a cell; T-NAS has 4."""
+    """Intermediate nodes of a cell; T-NAS has 4, `nas_bench_201` always 3."""
+    cells: int = 2
+    """Cells of the stack, 2 for `fewshot`; `nas_bench_201` counts those of each of its three stages, 5 as published."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "fewshot" and self.cells != 2:
+            raise ConfigError(
+                f"space.cells must be 2 for space.kind=fewshot, one normal and one reduction cell, got {self.cells}"
+            )
+        if self.kind == "nas_bench_201" and self.nodes != 3:
+            raise ConfigError(
+                f"space.nodes must be 3 for space.kind=nas_bench_201, whose cells have three nodes after their input, "
+                f"got {self.nodes}"
+            )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import errno
 import io
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -185,11 +185,7 @@ def _check_out(out: Path) -> None:
 def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> None:
     cells = bench.space.cells(network.genotype)
     description = {
-        "space": {
-            "kind": bench.experiment.space.kind,
-            "width": bench.experiment.space.width,
-            "nodes": bench.experiment.space.nodes,
-        },
+        "space": asdict(bench.experiment.space),
         "deployed": bench.experiment.adapt.deploy,
         "genotype": list(network.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
@@ -203,7 +199,7 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
     files = {
         "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(network.genotype))}),
         "predictions.csv": table.encode(),
-        "cell.svg": draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode(),
+        "cell.svg": draw_cells(cells, bench.space.wiring, "cell of " + ", ".join(classes)).encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }
     try:

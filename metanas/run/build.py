@@ -8,7 +8,7 @@ from typing import cast
 import numpy
 import torch
 
-from metanas.config import Data, Experiment
+from metanas.config import Data, Experiment, Space
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
@@ -19,6 +19,7 @@ from metanas.relax.relaxation import Relaxation
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
+from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from tasks.augment import rotations
@@ -44,7 +45,10 @@ SOURCES: dict[str, Callable[[Data], Dataset]] = {
     "folder": lambda data: folder(data_root(data.root), (data.channels, data.resolution, data.resolution)),
 }
 
-SPACES: dict[str, Callable[[int, int], SearchSpace]] = {"fewshot": FewShot}
+SPACES: dict[str, Callable[[Space], SearchSpace]] = {
+    "fewshot": lambda space: FewShot(space.width, space.nodes),
+    "nas_bench_201": lambda space: NasBench201(space.width, space.cells),
+}
 
 GRADIENTS: dict[str, Callable[[Inner], MetaGradient]] = {"maml": Maml, "reptile": Reptile}
 
@@ -119,7 +123,7 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
 
 def space(experiment: Experiment) -> SearchSpace:
     """The search space."""
-    return SPACES[experiment.space.kind](experiment.space.width, experiment.space.nodes)
+    return SPACES[experiment.space.kind](experiment.space)
 
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:

@@ -24,11 +24,24 @@ class Decision(NamedTuple):
 
 
 class CellEdge(NamedTuple):
-    """One operation of a decoded cell: states 0 and 1 are the cell's inputs, 2.. its nodes."""
+    """One operation of a decoded cell: the first states are the cell's inputs, the further ones its nodes."""
 
     source: int
     target: int
     op: str
+
+
+class Wiring(NamedTuple):
+    """How the cells of a space are joined, for drawings and people."""
+
+    inputs: int
+    """States before the nodes: the outputs of as many cells before."""
+    nodes: int
+    """Intermediate states."""
+    is_concatenated: bool = True
+    """Whether all nodes together are the output, or the last one alone."""
+    first_node: int = 0
+    """The number that publications give to the first node."""
 
 
 @runtime_checkable
@@ -74,6 +87,11 @@ class SearchSpace(Protocol):
 
         `encode(decode(a)) == harden(a)` and `decode(encode(g)) == g`.
         """
+        ...
+
+    @property
+    def wiring(self) -> Wiring:
+        """How the cells of `cells` are joined."""
         ...
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:

@@ -11,6 +11,7 @@ from metanas.relax.fixed import Fixed
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
+from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.space import SearchSpace
 from tasks.episode import TaskSpec
 from tasks.stream import stream
@@ -18,6 +19,8 @@ from tasks.stream import stream
 SPACES: dict[str, SearchSpace] = {
     "fewshot": FewShot(width=4),
     "fewshot of two nodes": FewShot(width=2, nodes=2),
+    "nas_bench_201": NasBench201(width=2, cells_a_stage=1),
+    "nas_bench_201 of two cells a stage": NasBench201(width=1, cells_a_stage=2),
 }
 SPEC = TaskSpec(3, 2, 2, (1, 13, 16))
 IMAGES = torch.rand(6, *SPEC.image, generator=stream(0, "images"), dtype=torch.float64)
