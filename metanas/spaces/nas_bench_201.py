@@ -38,6 +38,8 @@ STAGES = 3
 EDGES = tuple((source, node + 1) for node, source in edge_ends(NODES, inputs=1))
 """(source, target) of every edge, in the order of a genotype."""
 
+DECISIONS = tuple(Decision(f"{target}<-{source}", PRIMITIVES) for source, target in EDGES)
+
 
 @dataclass(frozen=True)
 class NasBench201:
@@ -61,7 +63,7 @@ class NasBench201:
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """See `SearchSpace`: one operation an edge."""
-        return tuple(Decision(f"{target}<-{source}", PRIMITIVES) for source, target in EDGES)
+        return DECISIONS
 
     @property
     def primitives(self) -> tuple[str, ...]:

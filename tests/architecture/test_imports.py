@@ -39,7 +39,7 @@ LAYERS = {
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.estimators": Layer(
         f"{BOTTOM} metanas.optim metanas.objective metanas.meta metanas.spaces metanas.problem tasks",
-        "torch",
+        "torch numpy",
     ),
     "metanas.strategies": Layer(
         f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces metanas.problem"

@@ -155,7 +155,9 @@ def test_a_wrong_string_is_refused_by_name(text: str, message: str) -> None:
 
 def test_logits_of_other_kinds_of_cells_are_refused() -> None:
     tables = {"normal": torch.zeros(6, 5), "reduction": torch.zeros(6, 5)}
-    with pytest.raises(GenotypeError, match="one kind of cell, 'searched', got .* 'normal', 'reduction'; choose a space"):
+    with pytest.raises(
+        GenotypeError, match="one kind of cell, 'searched', got .* 'normal', 'reduction'; choose a space"
+    ):
         SPACE.decode(tables)
 
 
