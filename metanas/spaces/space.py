@@ -45,17 +45,26 @@ class Wiring(NamedTuple):
 
 
 @runtime_checkable
-class SearchSpace(Protocol):
-    """A set of architectures with one supernet that contains them all.
-
-    Two laws hold for every space: at a one-hot gate the supernet equals the child network, and the child's parameter
-    names are a subset of the supernet's, with equal shapes.
-    """
+class ArchitectureSpace(Protocol):
+    """A set of architectures, each a network of its own; enough for searches that train or look up what they judge."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Every choice, in the order of a genotype."""
         ...
+
+    def child(self, genotype: Genotype, spec: TaskSpec) -> nn.Module:
+        """The network of one architecture on the `meta` device; raises `GenotypeError` for a wrong genotype."""
+        ...
+
+
+@runtime_checkable
+class SearchSpace(ArchitectureSpace, Protocol):
+    """A set of architectures with one supernet that contains them all.
+
+    Two laws hold for every space: at a one-hot gate the supernet equals the child network, and the child's parameter
+    names are a subset of the supernet's, with equal shapes.
+    """
 
     @property
     def primitives(self) -> tuple[str, ...]:
@@ -64,10 +73,6 @@ class SearchSpace(Protocol):
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
         """The network of all options on the `meta` device, called as `CellNetwork.forward` says."""
-        ...
-
-    def child(self, genotype: Genotype, spec: TaskSpec) -> nn.Module:
-        """The network of one architecture on the `meta` device; raises `GenotypeError` for a wrong genotype."""
         ...
 
     def logits(self) -> Params:
