@@ -53,6 +53,8 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("=3", "overrides"),
     ("space.width=3", "space.width must be even and at least 2, got 3"),  # found when the space is built
     ("space.nodes=9", "space.nodes must be in 1..8, got 9"),
+    ("space.cells=5", "space.cells must be 2 for space.kind=fewshot, one normal and one reduction cell, got 5"),
+    ("space.kind=nas_bench_201", "space.nodes must be 3 for space.kind=nas_bench_201"),
 ]
 
 FILES = [
