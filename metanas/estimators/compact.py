@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,11 @@ KEYS = ("ops", "arch", "params_m_cifar10")
 """Columns that say which architecture a row is."""
 
 Column = NDArray[np.float64]
+
+DataName = Literal["cifar10", "cifar100", "imagenet16"]
+
+Signal = Literal["12", "200", "200_seed"]
+"""Epochs of training; accuracies are means over the seeds of the table, or of one seed."""
 
 _DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 """What numpy raises where a file is not what it was."""
@@ -70,6 +76,21 @@ def column_names(path: Path) -> list[str]:
     """All columns of the file, without reading them; raises `DataError` as `read_columns` does."""
     with _open(path) as file:
         return list(file.files)
+
+
+def column_name(path: Path, names: list[str], data: str, split: str, signal: str) -> str:
+    """The column of `split` ("valid" or "test") out of `names`; raises `DataError` where the file has none.
+
+    Half-trained CIFAR-10 networks on test images stand under other names and are never found.
+    """
+    prefix = f"{data}_{split}_"
+    if prefix + signal not in names:
+        signals = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        raise DataError(
+            f"{path}: expected the column {prefix}{signal}, got none; {split} signals of {data} in this file: "
+            f"{', '.join(signals) or 'none'}; choose one, or make the file anew from the official archive"
+        )
+    return prefix + signal
 
 
 def _open(path: Path) -> np.lib.npyio.NpzFile:

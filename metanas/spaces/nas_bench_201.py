@@ -1,7 +1,10 @@
 """The cell space of NAS-Bench-201 (Dong & Yang 2020, arXiv 2001.00326): five operations on six edges, 15,625 cells.
 
 `NasBench201()` has the published size: its children have the parameters and multiply-accumulates of the benchmark's
-table. `NasBench201(width=4, cells=1)` is a supernet for a CPU.
+table. `NasBench201(width=8, cells_a_stage=1)` is a supernet for a CPU.
+
+An edge whose gate has chosen `none` computes nothing and sends no gradient: where straight-through gates disconnect the
+cell, only the noise of a temperature above 0 finds another one.
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,8 @@ import pytest
 from metanas.errors import GenotypeError
 from metanas.estimators.compact import FILE, ROWS
 from metanas.estimators.estimator import Metered
-from metanas.estimators.table import read_report, read_table
+from metanas.estimators.report import read_report
+from metanas.estimators.table import read_table
 from metanas.spaces.nas_bench_201 import NasBench201
 from tasks.errors import DataError
 
