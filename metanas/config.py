@@ -97,20 +97,26 @@ class Task:
 class Space:
     """The search space, or a fixed network."""
 
-    kind: Literal["fewshot", "darts", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
-    """`fewshot` and `darts` are searched; the others are networks with nothing to decide."""
+    kind: Literal["fewshot", "darts", "nas_bench_201", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
+    """`fewshot`, `darts` and `nas_bench_201` are searched; the others are networks with nothing to decide."""
     width: int = 16
-    """Channels of a node in the first cell, 16 in T-NAS and DARTS; filters of Conv-4, published with 32 and 64, or of the
-    first block of ResNet-12, published with 64."""
+    """Channels of a node in the first cell, 16 in T-NAS, DARTS and NAS-Bench-201; filters of Conv-4, published with 32
+    and 64, or of the first block of ResNet-12, published with 64."""
     nodes: int = 2
-    """Intermediate nodes of a cell; T-NAS and DARTS have 4. Fixed networks have none and ignore it."""
+    """Intermediate nodes of a cell; T-NAS and DARTS have 4, `nas_bench_201` always 3. Fixed networks have none."""
     cells: int | None = None
-    """Cells of the network of `darts`, reductions at one and two thirds; without it 8. `fewshot` always has two."""
+    """Cells of the network of `darts`, 8 unless given, or of each stage of `nas_bench_201`, 5 unless given; `fewshot`
+    always has two."""
 
     def __post_init__(self) -> None:
         if self.kind == "fewshot" and self.cells not in (None, 2):
             raise ConfigError(
                 f"space.cells must be null or 2 for space.kind=fewshot, got {self.cells}; space.kind=darts stacks more"
+            )
+        if self.kind == "nas_bench_201" and self.nodes != 3:
+            raise ConfigError(
+                f"space.nodes must be 3 for space.kind=nas_bench_201, whose cells have three nodes after their input, "
+                f"got {self.nodes}"
             )
 
 

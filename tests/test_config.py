@@ -57,6 +57,7 @@ OVERRIDES = [  # a mistake, and what its one line must say
     ("space.width=3", "space.width must be even and at least 2, got 3"),  # found when the space is built
     ("space.nodes=9", "space.nodes must be in 1..8, got 9"),
     ("space.cells=8", "space.cells must be null or 2 for space.kind=fewshot, got 8; space.kind=darts stacks more"),
+    ("space.kind=nas_bench_201", "space.nodes must be 3 for space.kind=nas_bench_201"),
 ]
 
 FILES = [

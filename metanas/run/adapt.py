@@ -201,7 +201,7 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }
     if cells:
-        files["cell.svg"] = draw_cells(cells, bench.experiment.space.nodes, "cell of " + ", ".join(classes)).encode()
+        files["cell.svg"] = draw_cells(cells, bench.space.wiring, "cell of " + ", ".join(classes)).encode()
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

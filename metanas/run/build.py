@@ -30,6 +30,7 @@ from metanas.spaces.conv4 import Conv4
 from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.head import HeadName
+from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
@@ -54,13 +55,18 @@ _LOG = logging.getLogger(__name__)
 
 SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
     "fewshot": lambda space, head: FewShot(space.width, space.nodes, head),
-    "darts": lambda space, head: Darts(
-        space.width, space.nodes, Darts.stack if space.cells is None else space.cells, head
-    ),
+    "darts": lambda space, head: Darts(space.width, space.nodes, **_given(stack=space.cells), head=head),
+    "nas_bench_201": lambda space, head: NasBench201(space.width, **_given(cells_a_stage=space.cells), head=head),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),
     "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, TADAM, head)),
 }
+
+
+def _given(**sizes: int | None) -> dict[str, int]:
+    """Those that are not None; a space knows its published size itself."""
+    return {name: size for name, size in sizes.items() if size is not None}
+
 
 GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "maml": lambda experiment: Maml(experiment.inner),

@@ -27,14 +27,12 @@ def draw_prior(bench: Workbench, arch: Params, directory: RunDirectory) -> dict[
     folder.mkdir(exist_ok=True)
     save(prior_heat_map(bench.space.primitives, tables), folder / "arch.png")
     genotype = bench.space.decode(arch)
-    cells_png(bench.space.cells(genotype), bench.experiment.space.nodes, folder / "cell.png", "meta-learned prior")
+    cells_png(bench.space.cells(genotype), bench.space.wiring, folder / "cell.png", "meta-learned prior")
     draw_genotype(bench.space, genotype, directory.path / "cells" / "prior.svg", "meta-learned prior")
     return {"arch": folder / "arch.png", "cell": folder / "cell.png"}
 
 
 def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, title: str) -> None:
     """Draws the cells of `genotype` as an SVG file."""
-    cells = space.cells(genotype)
-    nodes = max(edge.target for edges in cells.values() for edge in edges) - 1
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, draw_cells(cells, nodes, title).encode())
+    write_atomically(path, draw_cells(space.cells(genotype), space.wiring, title).encode())

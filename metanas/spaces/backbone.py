@@ -8,7 +8,7 @@ from torch import nn
 
 from metanas.params import Params
 from metanas.spaces.genotype import check_genotype
-from metanas.spaces.space import CellEdge, Decision, Genotype
+from metanas.spaces.space import CellEdge, Decision, Genotype, Wiring
 from tasks.episode import TaskSpec
 
 
@@ -60,6 +60,11 @@ class Backbone:
         """See `SearchSpace`."""
         del arch
         return ()
+
+    @property
+    def wiring(self) -> Wiring:
+        """See `SearchSpace`: there is no cell."""
+        return Wiring(inputs=0, nodes=0)
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
         """No cells to draw."""

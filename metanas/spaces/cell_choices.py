@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metanas.errors import GenotypeError
 from metanas.params import Params
-from metanas.spaces.cell import edge_ends
+from metanas.spaces.edges import edge_ends
 from metanas.spaces.space import CellEdge, Decision, Genotype
 
 NONE = "none"

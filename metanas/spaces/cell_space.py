@@ -15,7 +15,7 @@ from metanas.params import Params
 from metanas.spaces.cell_choices import CellChoices
 from metanas.spaces.genotype import check_genotype
 from metanas.spaces.network import CellNetwork, Plan
-from metanas.spaces.space import CellEdge, Decision, Genotype
+from metanas.spaces.space import CellEdge, Decision, Genotype, Wiring
 from tasks.episode import TaskSpec
 
 PRIMITIVES = (
@@ -63,6 +63,11 @@ class CellSpace(ABC):
     def primitives(self) -> tuple[str, ...]:
         """See `SearchSpace`."""
         return PRIMITIVES
+
+    @property
+    def wiring(self) -> Wiring:
+        """See `SearchSpace`."""
+        return Wiring(inputs=2, nodes=self.nodes)
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
         """See `SearchSpace`."""

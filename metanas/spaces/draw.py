@@ -5,23 +5,24 @@ from html import escape
 
 from metanas.spaces.raster import cells_png as cells_png
 from metanas.spaces.space import CellEdge as CellEdge
+from metanas.spaces.space import Wiring as Wiring
 from metanas.spaces.staircase import CLEAR, FAMILIES, INK, MARGIN, TINTS, Box, Wire, lay_out_page
 
 _FONT = "Inter, Helvetica Neue, Helvetica, Arial, sans-serif"
 
 
-def draw_cells(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, title: str = "") -> str:
+def draw_cells(cells: Mapping[str, Sequence[CellEdge]], wiring: Wiring, title: str = "") -> str:
     """The cells as one self-contained SVG text.
 
     Args:
         cells: edges by kind of cell, e.g. "normal" and "reduction".
-        n_nodes: intermediate states of each cell; in the edges they are numbered 2 to `n_nodes + 1`.
+        wiring: how many states the cells have, and which are their inputs and outputs.
         title: a line above the cells.
 
     Raises:
         GenotypeError: an edge that does not lead from an earlier state to an intermediate one.
     """
-    width, height, panels, legend = lay_out_page(cells, n_nodes, title)
+    width, height, panels, legend = lay_out_page(cells, wiring, title)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" font-family="{_FONT}">',

@@ -3,10 +3,10 @@
 import torch
 
 from metanas.errors import GenotypeError
-from metanas.spaces.space import Genotype, SearchSpace
+from metanas.spaces.space import ArchitectureSpace, Genotype
 
 
-def check_genotype(space: SearchSpace, genotype: Genotype) -> None:
+def check_genotype(space: ArchitectureSpace, genotype: Genotype) -> None:
     """Raises `GenotypeError` when `genotype` is not one valid choice per decision of `space`."""
     if len(genotype) != len(space.decisions):
         raise GenotypeError(f"a genotype of this space has {len(space.decisions)} choices, got {len(genotype)}")
@@ -18,6 +18,6 @@ def check_genotype(space: SearchSpace, genotype: Genotype) -> None:
             )
 
 
-def random_genotype(space: SearchSpace, rng: torch.Generator) -> Genotype:
-    """Every decision drawn uniformly and independently."""
+def random_genotype(space: ArchitectureSpace, rng: torch.Generator) -> Genotype:
+    """Every decision drawn uniformly and independently; where not every genotype is a network, it may be none."""
     return tuple(int(torch.randint(len(d.options), (), generator=rng)) for d in space.decisions)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.params import Params
-from metanas.spaces.cell import Cell, Choice, Taken
+from metanas.spaces.cell import Cell
 from metanas.spaces.conv import Conv, dense, fold
+from metanas.spaces.edges import Choice, Taken, take
 from metanas.spaces.head import Head, LinearHead
 from metanas.spaces.norm import Norm
 from metanas.spaces.relation import RelationHead
@@ -93,7 +93,7 @@ class CellNetwork(nn.Module):
                     after_reduction=after_reduction,
                 )
             )
-            before_last, last = last, cells[-1].nodes * width
+            before_last, last = last, cells[-1].edges.nodes * width
             after_reduction = reduction
         self.cells: Iterable[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
         self.head: Head = LinearHead(last, n_way) if maps is None else RelationHead((last, *maps), n_way)
@@ -123,32 +123,6 @@ class CellNetwork(nn.Module):
         taken: dict[str, dict[Choice, Taken]] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             if gates is not None and kind not in taken:
-                taken[kind] = _take(gates[kind], cell.choices, sparse=sparse)
+                taken[kind] = take(gates[kind], cell.edges.choices, sparse=sparse)
             s0, s1 = s1, cell(s0, s1, taken.get(kind), rows)
         return self.head(s1, rows, headless=headless)
-
-
-def _take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choice, Taken]:
-    """The options to compute: all, or those whose gate is not zero in some task, and then for those tasks alone.
-
-    One gather and one unbind for all gates keep the backward pass short.
-    """
-    if not sparse:
-        edges, ops = zip(*choices, strict=True)
-        return {c: Taken(g, None) for c, g in zip(choices, gates[..., edges, ops].unbind(-1), strict=True)}
-    used = (gates.detach() != 0).tolist()  # one transfer for all options
-    if gates.ndim == 2:
-        used = [used]
-    everyone = range(len(used))
-    taken = [(c, [task for task in everyone if used[task][c[0]][c[1]]]) for c in choices]
-    taken = [(choice, tasks) for choice, tasks in taken if tasks]
-    if not taken:
-        return {}
-    if all(len(tasks) == len(used) for _, tasks in taken):
-        return _take(gates, [choice for choice, _ in taken], sparse=False)
-    where = [(task, *choice) for choice, tasks in taken for task in tasks]
-    values = torch.split(gates[tuple(zip(*where, strict=True))], [len(tasks) for _, tasks in taken])
-    return {
-        choice: Taken(value, None if len(tasks) == len(used) else torch.tensor(tasks, device=gates.device))
-        for (choice, tasks), value in zip(taken, values, strict=True)
-    }

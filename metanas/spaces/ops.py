@@ -5,7 +5,7 @@ map `[n, C, h, w]` to `[n, C, h', w']` with h' = ceil(h / stride); with folded t
 not here: it is the absence of an operation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,23 +14,26 @@ from metanas.spaces.conv import Conv, join
 from metanas.spaces.depthwise import Depthwise
 from metanas.spaces.norm import Norm
 
+Ops = Mapping[str, Callable[[int, int], nn.Module]]
+"""Operation name -> builder from (channels, stride)."""
+
 
 class Pool(nn.Module):
-    """3x3 max or average pooling, then a norm; padding does not count in the average."""
+    """3x3 max or average pooling, then a norm where there is one; padding does not count in the average."""
 
-    def __init__(self, channels: int, stride: int, *, kind: str) -> None:
+    def __init__(self, stride: int, *, kind: str, norm: Norm | None) -> None:
         super().__init__()
         self.stride = stride
         self.kind = kind
-        self.norm = Norm(channels)
+        self.norm = norm
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
-        """Pooled images, normalised."""
+        """Features `[n, C, ceil(h / stride), ceil(w / stride)]`."""
         if self.kind == "max":
             pooled = F.max_pool2d(x, 3, self.stride, padding=1)
         else:
             pooled = F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
-        out: Tensor = self.norm(pooled, rows)
+        out: Tensor = pooled if self.norm is None else self.norm(pooled, rows)
         return out
 
 
@@ -44,15 +47,17 @@ class Identity(nn.Module):
 
 
 class ReluConvNorm(nn.Module):
-    """ReLU, 1x1 convolution, norm: brings a cell input to the cell's width."""
+    """ReLU, convolution, norm: with a 1x1 kernel it brings a cell input to the cell's width."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int = 1, *, stride: int = 1, affine: bool = False
+    ) -> None:
         super().__init__()
-        self.conv = Conv(channels_in, channels_out, 1)
-        self.norm = Norm(channels_out)
+        self.conv = Conv(channels_in, channels_out, kernel, stride=stride)
+        self.norm = Norm(channels_out, affine=affine)
 
     def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
-        """Images `[n, channels_out, h, w]`."""
+        """Features `[n, channels_out, ceil(h / stride), ceil(w / stride)]`."""
         out: Tensor = self.norm(self.conv(F.relu(x)), rows)
         return out
 
@@ -110,13 +115,13 @@ class SeparableConv(nn.Module):
         return out
 
 
-OPS: dict[str, Callable[[int, int], nn.Module]] = {
-    "max_pool_3x3": lambda c, s: Pool(c, s, kind="max"),
-    "avg_pool_3x3": lambda c, s: Pool(c, s, kind="average"),
+OPS: Ops = {
+    "max_pool_3x3": lambda c, s: Pool(s, kind="max", norm=Norm(c)),
+    "avg_pool_3x3": lambda c, s: Pool(s, kind="average", norm=Norm(c)),
     "skip_connect": lambda c, s: Identity() if s == 1 else FactorizedReduce(c, c),
     "sep_conv_3x3": lambda c, s: SeparableConv(c, 3, s),
     "sep_conv_5x5": lambda c, s: SeparableConv(c, 5, s),
     "dil_conv_3x3": lambda c, s: DepthwiseBlock(c, 3, s, dilation=2),
     "dil_conv_5x5": lambda c, s: DepthwiseBlock(c, 5, s, dilation=2),
 }
-"""Operation name -> builder from (channels, stride)."""
+"""DARTS's operations, without `none`."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metanas.spaces.space import CellEdge
+from metanas.spaces.space import CellEdge, Wiring
 from metanas.spaces.staircase import CLEAR, FAMILIES, INK, MARGIN, TINTS, Box, Wire, lay_out_page
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 
 
-def cells_png(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, path: Path, title: str = "") -> None:
+def cells_png(cells: Mapping[str, Sequence[CellEdge]], wiring: Wiring, path: Path, title: str = "") -> None:
     """Write the picture of `draw_cells` as a PNG file, two pixels per unit of the SVG.
 
     Raises:
@@ -21,7 +21,7 @@ def cells_png(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, path: Path,
     """
     from matplotlib.figure import Figure
 
-    width, height, panels, legend = lay_out_page(cells, n_nodes, title)
+    width, height, panels, legend = lay_out_page(cells, wiring, title)
     figure = Figure(figsize=(width / 72, height / 72), dpi=144, facecolor="white")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, width), ylim=(height, 0))

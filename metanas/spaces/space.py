@@ -24,25 +24,47 @@ class Decision(NamedTuple):
 
 
 class CellEdge(NamedTuple):
-    """One operation of a decoded cell: states 0 and 1 are the cell's inputs, 2.. its nodes."""
+    """One operation of a decoded cell: the first states are the cell's inputs, the further ones its nodes."""
 
     source: int
     target: int
     op: str
 
 
-@runtime_checkable
-class SearchSpace(Protocol):
-    """A set of architectures with one supernet that contains them all.
+class Wiring(NamedTuple):
+    """How the cells of a space are joined, for drawings and people."""
 
-    Two laws hold for every space: at a one-hot gate the supernet equals the child network, and the child's parameter
-    names are a subset of the supernet's, with equal shapes.
-    """
+    inputs: int
+    """States before the nodes: the outputs of as many cells before."""
+    nodes: int
+    """Intermediate states."""
+    is_concatenated: bool = True
+    """Whether all nodes together are the output, or the last one alone."""
+    first_node: int = 0
+    """The number that publications give to the first node."""
+
+
+@runtime_checkable
+class ArchitectureSpace(Protocol):
+    """A set of architectures, each a network of its own; enough for searches that train or look up what they judge."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Every choice, in the order of a genotype."""
         ...
+
+    def child(self, genotype: Genotype, spec: TaskSpec) -> nn.Module:
+        """The network of one architecture on the `meta` device; raises `GenotypeError` for a wrong genotype."""
+        ...
+
+
+@runtime_checkable
+class SearchSpace(ArchitectureSpace, Protocol):
+    """A set of architectures with one supernet that contains them all.
+
+    Two laws hold for every space: at a one-hot gate the supernet equals the child network, and the child's parameter
+    names are a subset of the supernet's, with equal shapes.
+    """
 
     @property
     def primitives(self) -> tuple[str, ...]:
@@ -51,10 +73,6 @@ class SearchSpace(Protocol):
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
         """The network of all options on the `meta` device, called as `CellNetwork.forward` says."""
-        ...
-
-    def child(self, genotype: Genotype, spec: TaskSpec) -> nn.Module:
-        """The network of one architecture on the `meta` device; raises `GenotypeError` for a wrong genotype."""
         ...
 
     def logits(self) -> Params:
@@ -74,6 +92,11 @@ class SearchSpace(Protocol):
 
         `encode(decode(a)) == harden(a)` and `decode(encode(g)) == g`.
         """
+        ...
+
+    @property
+    def wiring(self) -> Wiring:
+        """How the cells of `cells` are joined."""
         ...
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:

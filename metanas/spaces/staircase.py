@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from metanas.errors import GenotypeError
-from metanas.spaces.space import CellEdge
-
-INPUTS = 2
-"""The states 0 and 1 are the outputs of the two cells before."""
+from metanas.spaces.space import CellEdge, Wiring
 
 MARGIN = 26.0
 """Free space around a panel, and where its text begins."""
@@ -29,6 +26,7 @@ TRUNK, PALE = "#94a3b8", "#cbd5e1"
 
 FAMILIES = {
     "separable convolution": "#2563eb",
+    "convolution": "#0e7490",
     "dilated convolution": "#7c3aed",
     "pooling": "#c2410c",
     "skip connection": "#15803d",
@@ -39,6 +37,7 @@ FAMILIES = {
 
 TINTS = {
     "separable convolution": "#e8effd",
+    "convolution": "#e3f3f8",
     "dilated convolution": "#f1eafd",
     "pooling": "#fdeee3",
     "skip connection": "#e5f5ea",
@@ -49,6 +48,7 @@ TINTS = {
 
 _PREFIXES = {
     "sep_conv": "separable convolution",
+    "nor_conv": "convolution",
     "dil_conv": "dilated convolution",
     "max_pool": "pooling",
     "avg_pool": "pooling",
@@ -112,25 +112,26 @@ class Page(NamedTuple):
     legend: tuple[tuple[str, float], ...]
 
 
-def lay_out(name: str, edges: Sequence[CellEdge], n_nodes: int) -> Panel:
+def lay_out(name: str, edges: Sequence[CellEdge], wiring: Wiring) -> Panel:
     """Place one cell.
 
     Raises:
         GenotypeError: an edge that does not lead from an earlier state to an intermediate one.
     """
-    _check(name, edges, n_nodes)
-    states = [Box(MARGIN + 64 * i, _TOP, 46, _STATE, "c", f"k\N{MINUS SIGN}{INPUTS - i}") for i in range(INPUTS)]
-    reach = [0.0] * (INPUTS + n_nodes)  # how far down the trunk of each state goes
+    _check(name, edges, wiring)
+    inputs, end = wiring.inputs, wiring.inputs + wiring.nodes
+    states = [Box(MARGIN + 64 * i, _TOP, 46, _STATE, "c", f"k\N{MINUS SIGN}{inputs - i}") for i in range(inputs)]
+    reach = [0.0] * end  # how far down the trunk of each state goes
     pills: list[Box] = []
     branches: list[Wire] = []
     top = _TOP + _STATE + _GAP
-    for target in range(INPUTS, INPUTS + n_nodes):
+    for target in range(inputs, end):
         incoming = sorted(edge for edge in edges if edge.target == target)
         left = states[-1].middle[0] + _TURN
-        state = Box(left + _PILL + 18, top, _STATE, _LANE * max(1, len(incoming)) - 6, str(target - INPUTS))
+        state = Box(left + _PILL + 18, top, _STATE, _LANE * max(1, len(incoming)) - 6, _number(target, wiring))
         for lane, (source, _, op) in enumerate(incoming):
             y = top - 3 + _LANE * (lane + 0.5)
-            hint = f"{_title(source)} \N{RIGHTWARDS ARROW} {_title(target)}: {op}"
+            hint = f"{_title(source, wiring)} \N{RIGHTWARDS ARROW} {_title(target, wiring)}: {op}"
             pills.append(Box(left, y - _PILL_HEIGHT / 2, _PILL, _PILL_HEIGHT, _label(op), "", family(op), hint))
             x, colour = states[source].middle[0], FAMILIES[family(op)]
             reach[source] = max(reach[source], y - _CORNER)
@@ -138,33 +139,28 @@ def lay_out(name: str, edges: Sequence[CellEdge], n_nodes: int) -> Panel:
             branches.append(Wire((left + _PILL, y), (state.x, y), colour))
         states.append(state)
         top += state.height + _GAP
-    out = Box(
-        states[-1].x + states[-1].width + 44,
-        _TOP,
-        40,
-        top - _GAP - _TOP,
-        "c",
-        "k",
-        "",
-        "all nodes, concatenated",
-    )
-    outward = [Wire((s.x + s.width, s.middle[1]), (out.x, s.middle[1]), PALE) for s in states[INPUTS:]]
+    leaving = states[inputs:] if wiring.is_concatenated else states[-1:]
+    bottom = top - _GAP
+    out_top = _TOP if wiring.is_concatenated else states[-1].y
+    hint = "all nodes, concatenated" if wiring.is_concatenated else "the last node"
+    out = Box(states[-1].x + states[-1].width + 44, out_top, 40, bottom - out_top, "c", "k", "", hint)
+    outward = [Wire((s.x + s.width, s.middle[1]), (out.x, s.middle[1]), PALE) for s in leaving]
     trunks = [
-        Wire((s.middle[0], s.y + s.height), (s.middle[0], end), TRUNK)
-        for s, end in zip(states, reach, strict=True)
-        if end
+        Wire((s.middle[0], s.y + s.height), (s.middle[0], deep), TRUNK)
+        for s, deep in zip(states, reach, strict=True)
+        if deep
     ]
     boxes = (*states, *pills, out)
-    return Panel(name, out.x + out.width + MARGIN, top - _GAP + MARGIN / 2, boxes, (*outward, *trunks, *branches))
+    return Panel(name, out.x + out.width + MARGIN, bottom + MARGIN / 2, boxes, (*outward, *trunks, *branches))
 
 
-def lay_out_page(cells: Mapping[str, Sequence[CellEdge]], n_nodes: int, title: str) -> Page:
+def lay_out_page(cells: Mapping[str, Sequence[CellEdge]], wiring: Wiring, title: str) -> Page:
     """Place all cells, side by side when that fits, below the title and above the legend.
 
     Raises:
         GenotypeError: an edge that does not lead from an earlier state to an intermediate one.
     """
-    panels = [lay_out(name, edges, n_nodes) for name, edges in cells.items()]
+    panels = [lay_out(name, edges, wiring) for name, edges in cells.items()]
     is_row = sum(panel.width for panel in panels) <= _WIDEST
     placed: list[tuple[Panel, float, float]] = []
     x, y = 0.0, _TITLE if title else 0.0
@@ -198,14 +194,19 @@ def _label(op: str) -> str:
     return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _title(state: int) -> str:
-    return f"c_{{k-{INPUTS - state}}}" if state < INPUTS else f"node {state - INPUTS}"
+def _number(node: int, wiring: Wiring) -> str:
+    return str(node - wiring.inputs + wiring.first_node)
 
 
-def _check(name: str, edges: Sequence[CellEdge], n_nodes: int) -> None:
+def _title(state: int, wiring: Wiring) -> str:
+    return f"c_{{k-{wiring.inputs - state}}}" if state < wiring.inputs else f"node {_number(state, wiring)}"
+
+
+def _check(name: str, edges: Sequence[CellEdge], wiring: Wiring) -> None:
+    first, last = wiring.inputs, wiring.inputs + wiring.nodes - 1
     for edge in edges:
-        if not (0 <= edge.source < edge.target and INPUTS <= edge.target < INPUTS + n_nodes):
+        if not (0 <= edge.source < edge.target and first <= edge.target <= last):
             raise GenotypeError(
-                f"expected edges from an earlier state into one of 2..{n_nodes + 1}, got {edge.source} to "
-                f"{edge.target} in the {name} cell; check n_nodes and the decoded genotype"
+                f"expected edges from an earlier state into one of {first}..{last}, got {edge.source} to "
+                f"{edge.target} in the {name} cell; check the wiring and the decoded genotype"
             )

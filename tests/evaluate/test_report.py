@@ -10,7 +10,7 @@ from PIL import Image
 from metanas.errors import MetaNasError
 from metanas.evaluate import figures
 from metanas.evaluate.report import write_report
-from metanas.spaces.draw import CellEdge, draw_cells
+from metanas.spaces.draw import CellEdge, Wiring, draw_cells
 
 OPS = ["none", "max_pool_3x3", "skip_connect", "sep_conv_3x3"]
 ROWS: list[dict[str, float | int | str]] = [
@@ -80,7 +80,9 @@ def evaluated_run(run_dir: Path, dataset: str = "glyphs") -> Path:
     (run_dir / "result.json").write_text(json.dumps(result(dataset)))
     (run_dir / "arch.json").write_text(json.dumps({"ops": OPS, "cells": {"normal": [[0.1, 0.2, 0.3, 0.4]] * 5}}))
     (run_dir / "cells").mkdir()
-    svg = draw_cells({"normal": [CellEdge(0, 2, "skip_connect"), CellEdge(1, 2, "sep_conv_3x3")]}, 1, dataset)
+    svg = draw_cells(
+        {"normal": [CellEdge(0, 2, "skip_connect"), CellEdge(1, 2, "sep_conv_3x3")]}, Wiring(2, 1), dataset
+    )
     (run_dir / "cells" / "episode_0.svg").write_text(svg)
     return run_dir
 

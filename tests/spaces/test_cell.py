@@ -9,6 +9,7 @@ from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.softmax import Softmax
 from metanas.spaces.cell import Cell
+from metanas.spaces.edges import take
 from metanas.spaces.fewshot import PRIMITIVES, FewShot
 from metanas.spaces.initial import initial_weights
 from tasks.episode import TaskSpec
@@ -29,7 +30,7 @@ def textbook_cell(cell: Cell, weights: dict[str, Tensor], s0: Tensor, s1: Tensor
 
     states = [call("input0", s0), call("input1", s1)]
     row = 0
-    for _ in range(cell.nodes):
+    for _ in range(cell.edges.nodes):
         total = torch.zeros(())
         for state in states:
             for column, op in enumerate(PRIMITIVES):
@@ -53,9 +54,7 @@ def test_equals_the_textbook_in_value_and_gradient(kind: int) -> None:
     for leaf in leaves:
         leaf.requires_grad_()
 
-    from metanas.spaces.network import _take
-
-    fast = functional_call(cell, weights, (s0, s1, _take(gates, cell.choices, sparse=False)))
+    fast = functional_call(cell, weights, (s0, s1, take(gates, cell.edges.choices, sparse=False)))
     slow = textbook_cell(cell, weights, s0, s1, gates)
     torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-11)
     for a, b in zip(

@@ -7,13 +7,19 @@ from torch.func import functional_call
 
 from metanas.spaces.conv import fold
 from metanas.spaces.depthwise import Depthwise
+from metanas.spaces.nas_bench_201 import OPS as NAS_BENCH_201_OPS
 from metanas.spaces.ops import OPS, FactorizedReduce, ReluConvNorm
+from metanas.spaces.staged import ConvStem, ResidualBlock
 
 TASKS, C = 3, 4
 MODULES = {
     **{f"{name}/{stride}": build(C, stride) for name, build in OPS.items() for stride in (1, 2)},
     "relu_conv_norm": ReluConvNorm(C, 6),
     "factorized_reduce": FactorizedReduce(C, 6),
+    "strided 3x3 with scale and shift": ReluConvNorm(C, 6, 3, stride=2, affine=True),
+    "pool without a norm": NAS_BENCH_201_OPS["avg_pool_3x3"](C, 1),
+    "residual_block": ResidualBlock(C, 6),
+    "conv_stem": ConvStem(C, 6),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from metanas.errors import GenotypeError
-from metanas.spaces.draw import CellEdge, cells_png, draw_cells
+from metanas.spaces.draw import CellEdge, Wiring, cells_png, draw_cells
 from metanas.spaces.staircase import Box, Wire, lay_out
 
 OPS = (
@@ -48,7 +48,7 @@ def crosses(wire: Wire, box: Box) -> bool:
 @pytest.mark.parametrize("n_nodes", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize("seed", range(10))
 def test_no_boxes_overlap_and_no_wire_hides_behind_one(n_nodes: int, seed: int) -> None:
-    panel = lay_out("normal", random_cell(seed, n_nodes), n_nodes)
+    panel = lay_out("normal", random_cell(seed, n_nodes), Wiring(2, n_nodes))
     assert not [pair for pair in combinations(panel.boxes, 2) if overlap(*pair)]
     assert not [(wire, box) for wire in panel.wires for box in panel.boxes if crosses(wire, box)]
     assert all(box.x >= 0 and box.x + box.width <= panel.width for box in panel.boxes)
@@ -62,7 +62,7 @@ def test_the_overlap_check_sees_an_overlap() -> None:
 
 def test_every_edge_is_drawn_with_its_ends() -> None:
     cells = {"normal": random_cell(0, 4), "reduction": random_cell(1, 4)}
-    svg = draw_cells(cells, 4)
+    svg = draw_cells(cells, Wiring(2, 4))
     for source, target, op in cells["normal"] + cells["reduction"]:
         start = f"c_{{k-{2 - source}}}" if source < 2 else f"node {source - 2}"
         assert f"{start} \N{RIGHTWARDS ARROW} node {target - 2}: {op}" in svg
@@ -71,7 +71,7 @@ def test_every_edge_is_drawn_with_its_ends() -> None:
 
 
 def test_the_text_is_well_formed_and_self_contained() -> None:
-    svg = draw_cells({"normal": random_cell(0, 3)}, 3, "glyphs")
+    svg = draw_cells({"normal": random_cell(0, 3)}, Wiring(2, 3), "glyphs")
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert svg.count("http") == 1
@@ -79,14 +79,14 @@ def test_the_text_is_well_formed_and_self_contained() -> None:
 
 
 def test_the_legend_names_the_families_in_use() -> None:
-    svg = draw_cells({"normal": [CellEdge(0, 2, "sep_conv_3x3"), CellEdge(1, 2, "skip_connect")]}, 1)
+    svg = draw_cells({"normal": [CellEdge(0, 2, "sep_conv_3x3"), CellEdge(1, 2, "skip_connect")]}, Wiring(2, 1))
     assert "separable convolution" in svg
     assert "skip connection" in svg
     assert "pooling" not in svg
 
 
 def test_names_are_escaped_and_long_ones_are_cut() -> None:
-    svg = draw_cells({"<b>": [CellEdge(0, 2, "<script>alert(1)</script>")]}, 1, "<script>")
+    svg = draw_cells({"<b>": [CellEdge(0, 2, "<script>alert(1)</script>")]}, Wiring(2, 1), "<script>")
     assert "<script>" not in svg
     assert "<b>" not in svg
     assert "&lt;script&gt;" in svg
@@ -96,7 +96,7 @@ def test_names_are_escaped_and_long_ones_are_cut() -> None:
 def test_small_cells_stand_side_by_side_and_large_ones_below_each_other() -> None:
     def size(n_nodes: int) -> tuple[float, float]:
         cells = {"normal": random_cell(0, n_nodes), "reduction": random_cell(1, n_nodes)}
-        root = ElementTree.fromstring(draw_cells(cells, n_nodes))
+        root = ElementTree.fromstring(draw_cells(cells, Wiring(2, n_nodes)))
         return float(root.attrib["width"]), float(root.attrib["height"])
 
     assert size(2)[0] > size(2)[1] * 2
@@ -107,16 +107,37 @@ def test_small_cells_stand_side_by_side_and_large_ones_below_each_other() -> Non
     "edge", [CellEdge(2, 2, "none"), CellEdge(0, 5, "none"), CellEdge(0, 1, "none"), CellEdge(-1, 2, "none")]
 )
 def test_an_edge_that_leads_nowhere_is_refused(edge: CellEdge) -> None:
-    with pytest.raises(GenotypeError, match=r"expected edges .* 2\.\.4, got .* normal cell; check n_nodes"):
-        draw_cells({"normal": [edge]}, 3)
+    with pytest.raises(GenotypeError, match=r"expected edges .* 2\.\.4, got .* normal cell; check the wiring"):
+        draw_cells({"normal": [edge]}, Wiring(2, 3))
 
 
 def test_the_png_has_two_pixels_per_unit(tmp_path: Path) -> None:
     cells = {"normal": [*random_cell(0, 2)[:3], CellEdge(1, 3, "$broken_{math")]}
-    root = ElementTree.fromstring(draw_cells(cells, 2, "a title"))
-    cells_png(cells, 2, tmp_path / "cells" / "a.png", "a title")
+    root = ElementTree.fromstring(draw_cells(cells, Wiring(2, 2), "a title"))
+    cells_png(cells, Wiring(2, 2), tmp_path / "cells" / "a.png", "a title")
     with Image.open(tmp_path / "cells" / "a.png") as picture:
         width, height = picture.size
         assert len(picture.convert("RGB").getcolors(1_000_000) or ()) > 20
     assert abs(width - 2 * float(root.attrib["width"])) <= 2
     assert abs(height - 2 * float(root.attrib["height"])) <= 2
+
+
+ONE_INPUT = Wiring(inputs=1, nodes=3, is_concatenated=False, first_node=1)
+SIX_EDGES = [CellEdge(source, target, "nor_conv_3x3") for target in (1, 2, 3) for source in range(target)]
+
+
+def test_a_cell_of_one_input_ends_in_its_last_node() -> None:
+    panel = lay_out("cell", SIX_EDGES, ONE_INPUT)
+    *boxes, out = panel.boxes
+    states = [box for box in boxes if not box.family]
+    assert [(box.label, box.sub) for box in states] == [("c", "k\N{MINUS SIGN}1"), ("1", ""), ("2", ""), ("3", "")]
+    assert [box.hint for box in boxes if box.family][0] == "c_{k-1} \N{RIGHTWARDS ARROW} node 1: nor_conv_3x3"
+    assert [wire.start[0] for wire in panel.wires if wire.end[0] == out.x] == [states[-1].x + states[-1].width]
+    assert out.hint == "the last node"
+    assert not [pair for pair in combinations(panel.boxes, 2) if overlap(*pair)]
+    assert not [(wire, box) for wire in panel.wires for box in panel.boxes if crosses(wire, box)]
+
+
+def test_an_edge_into_the_only_input_is_refused() -> None:
+    with pytest.raises(GenotypeError, match=r"into one of 1\.\.3, got 0 to 0"):
+        draw_cells({"cell": [CellEdge(0, 0, "none")]}, ONE_INPUT)

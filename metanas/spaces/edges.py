@@ -1,0 +1,152 @@
+"""The edges of a cell and the operations that they carry, with what is computed of them (DARTS, arXiv 1806.09055, 2.1).
+
+A cell is a directed graph: its first states are its inputs, the further ones its nodes. Every node sums one edge from
+every earlier state. A supernet holds all operations on every edge, a child only the chosen ones, under the same names:
+one class serves both, and inheriting weights is picking entries by name.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metanas.spaces.conv import add_to, pick, scale
+from metanas.spaces.ops import Ops
+
+Choice = tuple[int, int]
+"""(edge, op): where an option sits in the gates `[edges, ops]` of its cell."""
+
+
+class Taken(NamedTuple):
+    """An option to compute."""
+
+    gate: Tensor
+    """Its weight: `[]`, or one a task that takes it."""
+    tasks: Tensor | None
+    """Indices of the folded tasks that take it; None means all."""
+
+
+def edge_ends(nodes: int, inputs: int = 2) -> list[tuple[int, int]]:
+    """(node, source) of every edge of a cell in the order of the gate rows: by node, then by source.
+
+    >>> edge_ends(2)
+    [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]
+    >>> edge_ends(2, inputs=1)
+    [(0, 0), (1, 0), (1, 1)]
+    """
+    return [(node, source) for node in range(nodes) for source in range(node + inputs)]
+
+
+def take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choice, Taken]:
+    """The options to compute: all, or those whose gate is not zero in some task, and then for those tasks alone.
+
+    One gather and one unbind for all gates keep the backward pass short.
+    """
+    if not sparse:
+        edges, ops = zip(*choices, strict=True)
+        return {c: Taken(g, None) for c, g in zip(choices, gates[..., edges, ops].unbind(-1), strict=True)}
+    used = (gates.detach() != 0).tolist()  # one transfer for all options
+    if gates.ndim == 2:
+        used = [used]
+    everyone = range(len(used))
+    taken = [(c, [task for task in everyone if used[task][c[0]][c[1]]]) for c in choices]
+    taken = [(choice, tasks) for choice, tasks in taken if tasks]
+    if not taken:
+        return {}
+    if all(len(tasks) == len(used) for _, tasks in taken):
+        return take(gates, [choice for choice, _ in taken], sparse=False)
+    where = [(task, *choice) for choice, tasks in taken for task in tasks]
+    values = torch.split(gates[tuple(zip(*where, strict=True))], [len(tasks) for _, tasks in taken])
+    return {
+        choice: Taken(value, None if len(tasks) == len(used) else torch.tensor(tasks, device=gates.device))
+        for (choice, tasks), value in zip(taken, values, strict=True)
+    }
+
+
+class Edges(nn.ModuleList):
+    """The operations of `plan` on the edges of one cell, by edge and name.
+
+    Args:
+        plan: for every edge, in the order of `edge_ends`, the names of the operations to build, `none` left out.
+        primitives: all names in the order of the gate columns.
+        ops: the builders of operations.
+        width: channels of every state.
+        inputs: how many states come before the nodes.
+        stride: of the edges that leave an input.
+    """
+
+    def __init__(
+        self,
+        plan: Sequence[Sequence[str]],
+        primitives: Sequence[str],
+        ops: Ops,
+        *,
+        width: int,
+        inputs: int = 2,
+        stride: int = 1,
+    ) -> None:
+        nodes = next(n for n in range(1, len(plan) + 1) if len(edge_ends(n, inputs)) == len(plan))
+        ends = edge_ends(nodes, inputs)
+        super().__init__(
+            nn.ModuleDict({op: ops[op](width, stride if source < inputs else 1) for op in names})
+            for names, (_, source) in zip(plan, ends, strict=True)
+        )
+        columns = {op: column for column, op in enumerate(primitives)}
+        self.choices: list[Choice] = [(edge, columns[op]) for edge, names in enumerate(plan) for op in names]
+        self.primitives = tuple(primitives)
+        self.nodes = nodes
+        self._ends = ends
+        self._width = width
+        self._inputs = inputs
+        self._stride = stride
+
+    def forward(
+        self, inputs: Sequence[Tensor], taken: Mapping[Choice, Taken] | None, rows: int | None = None
+    ) -> list[Tensor]:
+        """The nodes, each `[n, width, h', w']` or, with folded tasks, `[n, tasks * width, h', w']`.
+
+        Args:
+            inputs: the input states, `[n, tasks * width, h, w]`.
+            taken: the options to compute and their weights, in the order of `choices`; options that are not in it are
+                left out. None takes all options with weight one.
+            rows: see `Norm`.
+        """
+        states = list(inputs)
+        sums: list[Tensor | None] = [None] * self.nodes
+        for choice in self.choices if taken is None else taken:
+            node, source = self._ends[choice[0]]
+            while len(states) <= source:  # options come node after node: the source has all its edges by now
+                states.append(self._state(sums[len(states) - self._inputs], states[0]))
+            module = self._module(choice)
+            if taken is None or taken[choice].tasks is None:
+                value = module(states[source], rows)
+                if taken is not None:
+                    value = scale(value, taken[choice].gate)
+                total = sums[node]
+                sums[node] = value if total is None else total + value
+            else:
+                sums[node] = self._add_some(sums[node], module, states[source], taken[choice], rows)
+        states += [self._state(total, states[0]) for total in sums[len(states) - self._inputs :]]
+        return states[self._inputs :]
+
+    def _module(self, choice: Choice) -> nn.Module:
+        edge, column = choice
+        by_name = self[edge]
+        assert isinstance(by_name, nn.ModuleDict)
+        return by_name[self.primitives[column]]
+
+    def _add_some(self, total: Tensor | None, module: nn.Module, x: Tensor, taken: Taken, rows: int | None) -> Tensor:
+        """Adds an option that some of the folded tasks take, computed for these alone."""
+        tasks, index = x.shape[1] // self._width, taken.tasks
+        assert index is not None
+        weights = {name: p.index_select(0, index) for name, p in module.named_parameters()}
+        value = scale(functional_call(module, weights, (pick(x, tasks, index), rows), tie_weights=False), taken.gate)
+        if total is None:
+            total = value.new_zeros(value.shape[0], tasks * (value.shape[1] // len(index)), *value.shape[2:])
+        return add_to(total, tasks, index, value)
+
+    def _state(self, total: Tensor | None, like: Tensor) -> Tensor:
+        """A node's sum; a node without any edge is zero."""
+        return torch.zeros_like(like[:, :, :: self._stride, :: self._stride]) if total is None else total
