@@ -6,7 +6,6 @@ from metanas.evaluate.accuracy import accuracies
 from metanas.meta.gradient import MetaGradient, Verdict
 from metanas.objective import Classification
 from metanas.params import MetaParams
-from metanas.relax.relaxation import gumbel
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes, stack
 from tasks.stream import stream
@@ -26,7 +25,7 @@ class Teacher:
         experiment = self.bench.experiment
         temperature = experiment.relax.temperature(iteration / experiment.meta.iterations)
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
-        noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
+        noise = self.bench.relaxation.draw(start.arch, stream(experiment.seed, "noise", iteration))
         loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise)
         return self.gradient(loss, start, stack([self.train[i] for i in range(first, last)]))
 

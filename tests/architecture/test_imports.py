@@ -37,6 +37,10 @@ LAYERS = {
     "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt tasks.catalogue", ""),
     "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
+    "metanas.search": Layer(
+        f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces.space tasks.episode",
+        "torch",
+    ),
     "metanas.estimators": Layer(
         f"{BOTTOM} metanas.optim metanas.objective metanas.meta metanas.spaces metanas.problem tasks",
         "torch",
@@ -52,7 +56,8 @@ LAYERS = {
     ),
     "metanas.run": Layer(
         f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint metanas.relax metanas.optim"
-        " metanas.objective metanas.spaces metanas.meta metanas.problem metanas.estimators metanas.strategies"
+        " metanas.objective metanas.spaces metanas.meta metanas.search metanas.problem metanas.estimators"
+        " metanas.strategies"
         " metanas.evaluate tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),
