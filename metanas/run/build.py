@@ -9,6 +9,7 @@ import numpy
 import torch
 
 from metanas.config import Data, Experiment
+from metanas.config_file import AnyExperiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
@@ -55,7 +56,7 @@ RELAXATIONS: dict[str, Callable[[SearchSpace], Relaxation]] = {
 }
 
 
-def device(experiment: Experiment) -> torch.device:
+def device(experiment: AnyExperiment) -> torch.device:
     """The device asked for; sets one CPU thread an operation, and flushes denormal numbers to zero.
 
     Cores work on tasks of their own: faster for small networks, and the bits do not depend on the number of cores.
@@ -117,7 +118,7 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
             refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")
 
 
-def space(experiment: Experiment) -> SearchSpace:
+def space(experiment: AnyExperiment) -> SearchSpace:
     """The search space."""
     return SPACES[experiment.space.kind](experiment.space.width, experiment.space.nodes)
 

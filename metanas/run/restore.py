@@ -2,11 +2,15 @@
 
 from typing import NamedTuple
 
+from torch import nn
+
 from metanas.config import Experiment
 from metanas.errors import CheckpointError
+from metanas.params import MetaParams
 from metanas.run.directory import RunDirectory
 from metanas.run.state import Progressed, from_plain
 from metanas.run.workbench import Workbench
+from metanas.spaces.space import SearchSpace
 
 
 class Restored(NamedTuple):
@@ -30,8 +34,13 @@ def restore(directory: RunDirectory, experiment: Experiment) -> Restored:
 def load(bench: Workbench, plain: dict[str, object]) -> Progressed:
     """The state in a checkpoint; raises `CheckpointError` where it is of another network than the workbench's."""
     state = from_plain(plain, bench.device)
-    params = state.learner.params
-    expected = dict(bench.net.named_parameters()) | bench.space.logits()
+    check_network(state.learner.params, bench.net, bench.space)
+    return state
+
+
+def check_network(params: MetaParams, net: nn.Module, space: SearchSpace) -> None:
+    """Raises `CheckpointError` where `params` are not those of the supernet `net` of `space`."""
+    expected = dict(net.named_parameters()) | space.logits()
     found = params.weights | params.arch
     for name in sorted(expected.keys() | found.keys()):
         wanted, given = (tuple(tree[name].shape) if name in tree else None for tree in (expected, found))
@@ -40,4 +49,3 @@ def load(bench: Workbench, plain: dict[str, object]) -> Progressed:
                 f"the checkpoint is of another network than the configuration: expected {name} of shape {wanted}, "
                 f"got {given}; use the configuration that it was trained with"
             )
-    return state

@@ -35,7 +35,8 @@ LAYERS = {
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.
     "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt tasks.catalogue", ""),
-    "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
+    "metanas.search_config": Layer("metanas.config metanas.errors", ""),
+    "metanas.config_file": Layer("metanas.config metanas.search_config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.search": Layer(
         f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces.space tasks.episode",
@@ -55,7 +56,8 @@ LAYERS = {
         "torch numpy matplotlib",
     ),
     "metanas.run": Layer(
-        f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint metanas.relax metanas.optim"
+        f"{BOTTOM} metanas.config metanas.search_config metanas.config_file metanas.track metanas.checkpoint"
+        " metanas.relax metanas.optim"
         " metanas.objective metanas.spaces metanas.meta metanas.search metanas.problem metanas.estimators"
         " metanas.strategies"
         " metanas.evaluate tasks",
