@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from metanas.optim import Adam, Sgd
-from metanas.params import MetaParams, Metrics, Params, detach
+from metanas.params import MetaParams, Metrics, detach
 from metanas.relax.relaxation import Relaxation
 from metanas.search.arch_gradient import ArchGradient, WeightStep
-from metanas.search.searcher import Pace, Penalty, SearchState, filled, sampled
+from metanas.search.searcher import Pace, Penalty, SearchState, sampled, slope
 from tasks.episode import Batch
 
 
@@ -41,20 +40,14 @@ class Bilevel:
             found = self.gradient(loss, params, train, valid, ahead)
             gradient = found.gradient
             if self.penalty is not None:
-                pull = slope(self.penalty, params.arch)
+                logits = detach(MetaParams({}, params.arch), requires_grad=True).arch
+                pull = slope(self.penalty(logits), logits)
                 gradient = {name: g + pace.penalty * pull[name] for name, g in gradient.items()}
             moved, adam = self.adam.update(MetaParams({}, gradient), adam, MetaParams({}, params.arch))
             params = MetaParams(params.weights, moved.arch)
             metrics["search/valid_loss"] = float(found.loss)
         leaves = detach(MetaParams(params.weights, {}), requires_grad=True).weights
         value: Tensor = sampled(self.net, self.relaxation, params.arch, pace)(MetaParams(leaves, params.arch), train)
-        downhill = filled(torch.autograd.grad(value, list(leaves.values()), allow_unused=True), leaves)
-        weights, momentum = self.sgd.update(downhill, state.momentum, params.weights, pace.lr_weights)
+        weights, momentum = self.sgd.update(slope(value, leaves), state.momentum, params.weights, pace.lr_weights)
         metrics["search/train_loss"] = float(value.detach())
         return SearchState(MetaParams(weights, params.arch), momentum, adam), metrics
-
-
-def slope(penalty: Penalty, arch: Params) -> Params:
-    """d penalty / d logits."""
-    leaves = detach(MetaParams({}, arch), requires_grad=True).arch
-    return filled(torch.autograd.grad(penalty(leaves), list(leaves.values()), allow_unused=True), leaves)

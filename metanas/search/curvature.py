@@ -4,7 +4,10 @@ Zela et al. 2020, RobustDARTS: where the dominant eigenvalue of the Hessian is l
 long step away from the mixture, loses much accuracy.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from metanas.objective import LossFn
 from metanas.params import MetaParams, detach
@@ -28,24 +31,25 @@ def dominant_eigenvalue(
     """
     arch = detach(MetaParams({}, params.arch), requires_grad=True).arch
     tensors = list(arch.values())
-    found = torch.autograd.grad(loss(MetaParams(params.weights, arch), batch), tensors, create_graph=True)
-    gradient = torch.cat([g.reshape(-1) for g in found])
+    value = loss(MetaParams(params.weights, arch), batch)
+    if not value.requires_grad:
+        return 0.0
+    gradient = _flat(torch.autograd.grad(value, tensors, create_graph=True, allow_unused=True), tensors)
+    if not gradient.requires_grad:
+        return 0.0
     vector = torch.randn(len(gradient), generator=rng, dtype=torch.float64).to(gradient)
     estimate = 0.0
     for _ in range(steps):
         vector = vector / torch.linalg.vector_norm(vector)
-        product = torch.cat(
-            [
-                torch.zeros_like(t).reshape(-1) if g is None else g.reshape(-1)
-                for g, t in zip(
-                    torch.autograd.grad(gradient, tensors, vector, retain_graph=True, allow_unused=True),
-                    tensors,
-                    strict=True,
-                )
-            ]
-        )
+        product = _flat(torch.autograd.grad(gradient, tensors, vector, retain_graph=True, allow_unused=True), tensors)
         before, estimate = estimate, float(vector @ product)
         if not product.any() or abs(estimate - before) <= tolerance * abs(estimate):
             break
         vector = product
     return estimate
+
+
+def _flat(gradient: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> Tensor:
+    """A gradient as one vector, with zeros for what does not take part."""
+    parts = [torch.zeros_like(t) if g is None else g for g, t in zip(gradient, tensors, strict=True)]
+    return torch.cat([part.reshape(-1) for part in parts])

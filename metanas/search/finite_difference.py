@@ -12,7 +12,7 @@ from metanas.objective import LossFn
 from metanas.params import MetaParams, Params, detach, tree_norm
 from metanas.search.arch_gradient import ArchVerdict, WeightStep
 from metanas.search.first_order import FirstOrder
-from metanas.search.searcher import filled
+from metanas.search.searcher import slope
 from metanas.search.unrolled import ahead
 from tasks.episode import Batch
 
@@ -31,9 +31,9 @@ class FiniteDifference:
             ahead(loss, detach(params, requires_grad=True), train, step, first_order=True), requires_grad=True
         )
         value = loss(moved, valid)
-        found = torch.autograd.grad(value, [*moved.weights.values(), *moved.arch.values()], allow_unused=True)
-        along = filled(found[: len(moved.weights)], moved.weights)
-        gradient = filled(found[len(moved.weights) :], moved.arch)
+        both = slope(value, moved.weights | moved.arch)
+        along = {name: both[name] for name in moved.weights}
+        gradient = {name: both[name] for name in moved.arch}
         norm = tree_norm(MetaParams(along, {}))
         if norm > 0:  # without a slope there is nothing to correct
             size = self.radius / norm

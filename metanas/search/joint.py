@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from metanas.optim import Adam, Sgd
-from metanas.params import MetaParams, Metrics, detach, leaves, like
+from metanas.params import MetaParams, Metrics, detach
 from metanas.relax.relaxation import Relaxation
-from metanas.search.searcher import Pace, SearchState, sampled
+from metanas.search.searcher import Pace, SearchState, sampled, slope
 from tasks.episode import Batch
 
 
@@ -31,10 +30,8 @@ class Joint:
         del valid
         params = detach(state.params, requires_grad=True)
         value: Tensor = sampled(self.net, self.relaxation, state.params.arch, pace)(params, train)
-        found = torch.autograd.grad(value, leaves(params), allow_unused=True)
-        gradient = like(
-            params, [torch.zeros_like(p) if g is None else g for p, g in zip(leaves(params), found, strict=True)]
-        )
+        both = slope(value, params.weights | params.arch)
+        gradient = MetaParams({k: both[k] for k in params.weights}, {k: both[k] for k in params.arch})
         arch, adam = state.params.arch, state.adam
         if pace.moves_arch:
             moved, adam = self.adam.update(MetaParams({}, gradient.arch), adam, MetaParams({}, arch))

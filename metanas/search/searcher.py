@@ -80,9 +80,11 @@ def sampled(net: nn.Module, relaxation: Relaxation, arch: Params, pace: Pace) ->
     return Classification(net, relaxation, pace.temperature, relaxation.draw(arch, pace.rng))
 
 
-def filled(gradient: tuple[Tensor | None, ...], like: Params) -> Params:
-    """A gradient under the names of `like`; zeros where the loss does not depend on an entry."""
+def slope(value: Tensor, leaves: Params) -> Params:
+    """d value / d leaves; zeros where `value` does not depend on a leaf, as when all sampled operations are `none`."""
+    if not value.requires_grad:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     return {
-        name: torch.zeros_like(tensor) if g is None else g
-        for (name, tensor), g in zip(like.items(), gradient, strict=True)
+        name: torch.zeros_like(leaf) if g is None else g for (name, leaf), g in zip(leaves.items(), found, strict=True)
     }

@@ -5,14 +5,13 @@ the one that stochastic gradient descent is about to take, with its momentum and
 in the authors' code; it is one step of `metanas.meta.adapt`.
 """
 
-import torch
 from torch import Tensor
 
 from metanas.meta.adapt import Inner, adapt
 from metanas.objective import LossFn
 from metanas.params import MetaParams, detach
 from metanas.search.arch_gradient import ArchVerdict, WeightStep
-from metanas.search.searcher import filled
+from metanas.search.searcher import slope
 from tasks.episode import Batch
 
 
@@ -23,8 +22,7 @@ class Unrolled:
         """See `ArchGradient`."""
         start = detach(params, requires_grad=True)
         value = loss(ahead(loss, start, train, step), valid)
-        found = torch.autograd.grad(value, list(start.arch.values()), allow_unused=True)
-        return ArchVerdict(filled(found, start.arch), value.detach())
+        return ArchVerdict(slope(value, start.arch), value.detach())
 
 
 def ahead(loss: LossFn, start: MetaParams, train: Batch, step: WeightStep, *, first_order: bool = False) -> MetaParams:

@@ -8,15 +8,19 @@ import torch
 from metanas.objective import Classification
 from metanas.optim import Adam, Sgd
 from metanas.params import MetaParams, leaves
+from metanas.relax.gumbel_argmax import GumbelArgmax
 from metanas.relax.softmax import Softmax
 from metanas.run.build_search import METHODS
+from metanas.search.arch_gradient import WeightStep
 from metanas.search.beta_darts import smooth_max
-from metanas.search.bilevel import Bilevel, slope
+from metanas.search.bilevel import Bilevel
 from metanas.search.collapse import signs, skip_ratios
 from metanas.search.curvature import dominant_eigenvalue
 from metanas.search.drnas import anchor
+from metanas.search.finite_difference import FiniteDifference
 from metanas.search.first_order import FirstOrder
-from metanas.search.searcher import Pace, Searcher, SearchState
+from metanas.search.searcher import Pace, Searcher, SearchState, slope
+from metanas.search.unrolled import Unrolled
 from metanas.spaces.space import CellEdge
 from tasks.episode import Batch
 from tasks.stream import stream
@@ -126,7 +130,8 @@ def test_the_anchor_of_drnas_is_the_divergence_from_the_uniform_dirichlet(small)
 
 def test_the_penalty_of_beta_darts_pushes_down_what_leads(small) -> None:
     edges = sum(len(a) for a in small.start.arch.values())
-    for name, found in slope(smooth_max, small.start.arch).items():
+    logits = {name: a.clone().requires_grad_() for name, a in small.start.arch.items()}
+    for name, found in slope(smooth_max(logits), logits).items():
         torch.testing.assert_close(found, torch.softmax(small.start.arch[name], -1) / edges)
 
 
@@ -172,3 +177,13 @@ def test_the_signs_of_a_collapse_are_named() -> None:
     assert signs(ratios, []) == ["50 % of the normal cell's operations are skip connections"]
     assert len(signs(ratios, [1.0] * 5 + [math.e] * 4)) == 2
     assert signs({"normal": 0.25}, [2.0, 1.0] * 8) == []
+
+
+def test_gates_that_take_nothing_give_no_gradient_and_no_curvature(small) -> None:
+    nothing = {k: torch.zeros_like(a) + 50.0 * (torch.arange(a.shape[1]) == 0) for k, a in small.start.arch.items()}
+    params, loss = MetaParams(small.start.weights, nothing), Classification(small.net, GumbelArgmax())
+    step = WeightStep(0.1, 0.9, 0.0, {k: torch.zeros_like(w) for k, w in small.start.weights.items()})
+    for gradient in (FirstOrder(), Unrolled(), FiniteDifference()):
+        found = gradient(loss, params, small.train, small.valid, step)
+        assert not any(g.any() for g in found.gradient.values())
+    assert dominant_eigenvalue(loss, params, small.valid, stream(0, "v")) == 0
