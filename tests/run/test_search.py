@@ -17,6 +17,7 @@ from metanas.errors import ConfigError, NonFiniteError
 from metanas.run.build_search import SearchBench
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupted
+from metanas.run.report import report
 from metanas.run.search import _Search, search
 from metanas.run.search_state import Searched
 from metanas.run.start import start
@@ -104,6 +105,7 @@ def test_a_search_that_is_stopped_ends_with_the_same_bits(
         with pytest.raises(Interrupted, match="SIGTERM"):
             search(small(), stopped, resume=iteration > 0, quiet=True)
         assert stopped.checkpoints.load("last")["iteration"] == iteration + 1
+    assert "not finished yet" in report(stopped).read_text()
     search(small(), stopped, resume=True, quiet=True)
     assert outcome(stopped) == outcome(found)
 
