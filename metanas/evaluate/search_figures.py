@@ -55,6 +55,7 @@ def arch_history(ops: Sequence[str], course: Mapping[str, Sequence[Sequence[Sequ
         axes.set_yticks(range(len(lines)), names, fontsize=6, parse_math=False)
         axes.set_title(f"{kind} cell", fontsize=11, fontweight="bold", color=INK, loc="left", parse_math=False)
         axes.set_xlabel("epoch", fontsize=10, color=SOFT)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.tick_params(length=0, colors=INK)
         axes.spines[:].set_visible(False)
     bar = figure.colorbar(picture, ax=list(panels), shrink=0.8, pad=0.02)
