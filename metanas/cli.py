@@ -75,6 +75,22 @@ def meta_train(
 
 
 @app.command()
+def search(
+    overrides: Overrides = None, config: Config = None, out: Out = None, resume: bool = False, quiet: Quiet = False
+) -> None:
+    """Find the cells of one task by differentiable search; writes runs/NAME unless --out says otherwise."""
+    with plainly():
+        from metanas.config_file import load_search
+        from metanas.run.directory import RunDirectory
+        from metanas.run.search import search as run
+        from metanas.run.wording import search_lines
+
+        experiment = load_search(config, overrides or [])
+        directory = RunDirectory(out or Path("runs") / experiment.name)
+        typer.echo(search_lines(run(experiment, directory, resume=resume, quiet=quiet), directory.path))
+
+
+@app.command()
 def evaluate(run: Run, overrides: Overrides = None, split: Split = Split.test, quiet: Quiet = False) -> None:
     """Score a run on unseen classes, beside its controls; overrides may change evaluate.*, adapt.* and data.*."""
     with plainly():
@@ -127,12 +143,13 @@ def show_config(
 ) -> None:
     """Print the resolved configuration of a YAML file, or the defaults."""
     with plainly():
-        from metanas.config_file import dump_experiment, load_experiment
+        from metanas.config_file import defines_search, dump_experiment, load_experiment, load_search
 
         overrides = list(words or [])
         if overrides and "=" not in overrides[0] and config is None:
             config = Path(overrides.pop(0))
-        typer.echo(dump_experiment(load_experiment(config, overrides)), nl=False)
+        load = load_search if config is not None and defines_search(config) else load_experiment
+        typer.echo(dump_experiment(load(config, overrides)), nl=False)
 
 
 @data.command("list")

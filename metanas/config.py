@@ -49,7 +49,7 @@ class Data:
         return replace(self, source=cast(SourceName, name), mix=[], weights=[])
 
     def __post_init__(self) -> None:
-        _between("data.resolution", self.resolution, 8, 512)
+        between("data.resolution", self.resolution, 8, 512)
         for name in self.mix:
             if name not in CARDS or name == self.source:
                 others = [known for known in CARDS if known != self.source]
@@ -85,12 +85,12 @@ class Task:
     """Most support images of a varied episode, all classes together."""
 
     def __post_init__(self) -> None:
-        _between("task.n_way", self.n_way, 2, 1000)
+        between("task.n_way", self.n_way, 2, 1000)
         if self.varied:
-            _between("task.least_way", self.least_way, 2, self.n_way)
-            _between("task.most_support", self.most_support, self.n_way, 10**6)
-        _between("task.k_shot", self.k_shot, 1, 1000)
-        _between("task.n_query", self.n_query, 1, 1000)
+            between("task.least_way", self.least_way, 2, self.n_way)
+            between("task.most_support", self.most_support, self.n_way, 10**6)
+        between("task.k_shot", self.k_shot, 1, 1000)
+        between("task.n_query", self.n_query, 1, 1000)
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ class Relax:
     def __post_init__(self) -> None:
         least = 0.0 if self.kind == "straight_through" else 0.01
         for name in ("temperature_start", "temperature_end"):
-            _between(f"relax.{name}", getattr(self, name), least, 100.0)
-        _between("relax.ramp", self.ramp, 0.0, 1.0)
-        _between("relax.threshold", self.threshold, 0.0, 1.0)
+            between(f"relax.{name}", getattr(self, name), least, 100.0)
+        between("relax.ramp", self.ramp, 0.0, 1.0)
+        between("relax.threshold", self.threshold, 0.0, 1.0)
 
     def temperature(self, progress: float) -> float:
         """The temperature when `progress` (0 to 1) of meta-training is done."""
@@ -183,22 +183,22 @@ class Meta:
     """Outer steps between two checkpoints."""
 
     def __post_init__(self) -> None:
-        _between("meta.iterations", self.iterations, 1, 10**9)
-        _between("meta.tasks", self.tasks, 1, 10**6)
-        _between("meta.chunk", self.chunk, 0, 10**6)
-        _between("meta.arch_std", self.arch_std, 0.0, 100.0)
-        _between("meta.cg_steps", self.cg_steps, 0, 10**6)
-        _between("meta.warmup", self.warmup, 0.0, 1.0)
-        _between("meta.cosine", self.cosine, 0.0, 1.0)
-        _between("meta.patience", self.patience, 0, 10**9)
+        between("meta.iterations", self.iterations, 1, 10**9)
+        between("meta.tasks", self.tasks, 1, 10**6)
+        between("meta.chunk", self.chunk, 0, 10**6)
+        between("meta.arch_std", self.arch_std, 0.0, 100.0)
+        between("meta.cg_steps", self.cg_steps, 0, 10**6)
+        between("meta.warmup", self.warmup, 0.0, 1.0)
+        between("meta.cosine", self.cosine, 0.0, 1.0)
+        between("meta.patience", self.patience, 0, 10**9)
         if self.patience and not self.validate_every:
             raise ConfigError(
                 f"meta.patience={self.patience} counts validations, but meta.validate_every=0 has none; "
                 "set meta.validate_every above 0"
             )
-        _between("meta.validate_every", self.validate_every, 0, 10**9)
-        _between("meta.validate_episodes", self.validate_episodes, 2, 10**6)
-        _between("meta.save_every", self.save_every, 1, 10**9)
+        between("meta.validate_every", self.validate_every, 0, 10**9)
+        between("meta.validate_episodes", self.validate_episodes, 2, 10**6)
+        between("meta.save_every", self.save_every, 1, 10**9)
 
     def is_warming(self, iteration: int) -> bool:
         """Whether the logits rest at that outer iteration."""
@@ -239,11 +239,11 @@ class Adapt:
                 f"adapt.strategy={self.strategy} leaves no {self.deploy} to hand out; expected adapt.deploy={wanted}, "
                 f"got {self.deploy}"
             )
-        _between("adapt.steps", self.steps, 0, 10**6)
-        _between("adapt.child_steps", self.child_steps, 0, 10**6)
+        between("adapt.steps", self.steps, 0, 10**6)
+        between("adapt.child_steps", self.child_steps, 0, 10**6)
         for name in ("lr_weights", "lr_arch"):
             if getattr(self, name) is not None:
-                _between(f"adapt.{name}", getattr(self, name), 0.0, 1e6)
+                between(f"adapt.{name}", getattr(self, name), 0.0, 1e6)
 
 
 @dataclass(frozen=True)
@@ -265,13 +265,13 @@ class Evaluate:
     """`best` is chosen on validation classes."""
 
     def __post_init__(self) -> None:
-        _between("evaluate.episodes", self.episodes, 2, 10**9)  # one has no interval
-        _between("evaluate.n_query", self.n_query, 1, 1000)
+        between("evaluate.episodes", self.episodes, 2, 10**9)  # one has no interval
+        between("evaluate.n_query", self.n_query, 1, 1000)
         for name in self.sources:
             if name not in CARDS or self.sources.count(name) > 1:
                 raise ConfigError(f"evaluate.sources names data sets, each once, of {', '.join(CARDS)}, got {name!r}")
-        _between("evaluate.chunk", self.chunk, 1, 10**6)
-        _between("evaluate.timed", self.timed, 1, 10**6)
+        between("evaluate.chunk", self.chunk, 1, 10**6)
+        between("evaluate.timed", self.timed, 1, 10**6)
 
 
 @dataclass(frozen=True)
@@ -291,7 +291,7 @@ class Track:
     wandb: Wandb = field(default_factory=Wandb)
 
     def __post_init__(self) -> None:
-        _between("track.every", self.every, 1, 10**9)
+        between("track.every", self.every, 1, 10**9)
 
 
 @dataclass(frozen=True)
@@ -316,7 +316,7 @@ class Experiment:
     track: Track = field(default_factory=Track)
 
     def __post_init__(self) -> None:
-        _between("threads", self.threads, 0, 1024)
+        between("threads", self.threads, 0, 1024)
         if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
             raise ConfigError(f"name must be usable as a directory name, got {self.name!r}")
         adapt = self.adapt
@@ -339,6 +339,13 @@ class Experiment:
         return self.relax.temperature(self.meta.search_progress(iteration))
 
 
-def _between(key: str, value: float, least: float, most: float) -> None:
+def check_name(name: str) -> None:
+    """Raises `ConfigError` when a run of that name could not have a directory."""
+    if not name or set(name) & set("/\\\0") or name in (".", ".."):
+        raise ConfigError(f"name must be usable as a directory name, got {name!r}")
+
+
+def between(key: str, value: float, least: float, most: float) -> None:
+    """Raises `ConfigError` when the value of `key` is not in least..most, NaN included."""
     if not least <= value <= most:
         raise ConfigError(f"{key} must be in {least}..{most}, got {value}")

@@ -5,6 +5,7 @@ Layers, in order: the defaults of the schema, a YAML file, `key=value` overrides
 """
 
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -12,11 +13,31 @@ from omegaconf.errors import OmegaConfBaseException
 
 from metanas.config import Experiment
 from metanas.errors import ConfigError
+from metanas.search_config import SearchExperiment
+
+AnyExperiment = Experiment | SearchExperiment
+"""What a configuration file can define."""
+
+Schema = TypeVar("Schema", Experiment, SearchExperiment)
 
 
 def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
-    """The experiment of a YAML file (None: the defaults) and `key=value` overrides; raises `ConfigError`."""
-    schema = OmegaConf.structured(Experiment)
+    """Meta-training as a YAML file (None: the defaults) and `key=value` overrides say; raises `ConfigError`."""
+    return _load(Experiment, path, overrides)
+
+
+def load_search(path: Path | None, overrides: list[str]) -> SearchExperiment:
+    """A single-task search as a YAML file (None: the defaults) and `key=value` overrides say; raises `ConfigError`."""
+    return _load(SearchExperiment, path, overrides)
+
+
+def defines_search(path: Path) -> bool:
+    """Whether a YAML file is of a search: it has the group `search`, which meta-training lacks."""
+    return "search" in _read(path)
+
+
+def _load(kind: type[Schema], path: Path | None, overrides: list[str]) -> Schema:
+    schema = OmegaConf.structured(kind)
     for item in overrides:
         if "=" not in item:
             raise ConfigError(f"an override is written key=value, got {item!r}")
@@ -30,12 +51,12 @@ def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
         experiment = OmegaConf.to_object(OmegaConf.merge(*layers))
     except (OmegaConfBaseException, yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
         raise ConfigError(_one_line(error, path, overrides)) from error
-    assert isinstance(experiment, Experiment)
+    assert isinstance(experiment, kind)
     return experiment
 
 
-def dump_experiment(experiment: Experiment) -> str:
-    """The resolved configuration as YAML; `load_experiment` reads it back unchanged."""
+def dump_experiment(experiment: AnyExperiment) -> str:
+    """The resolved configuration as YAML; `load_experiment` or `load_search` reads it back unchanged."""
     return OmegaConf.to_yaml(OmegaConf.structured(experiment))
 
 

@@ -119,3 +119,31 @@ def _split(vector: Tensor, shapes: Params) -> list[Tensor]:
     """The inverse of `_flat`; each tensor has memory of its own, as files of tensors want it."""
     pieces = torch.split(vector, [t.numel() for t in shapes.values()]) if shapes else ()
     return [piece.view(t.shape).clone() for piece, t in zip(pieces, shapes.values(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent with momentum (Sutskever et al. 2013) with DARTS's constants for weights.
+
+    buffer = momentum * buffer + gradient + decay * w, then w moves by -lr * buffer: torch's form, in which the step
+    size is no part of the buffer.
+    """
+
+    momentum: float = 0.9
+    decay: float = 3e-4
+    """Weight decay, added to the gradient after clipping."""
+    clip: float = 5.0
+    """Largest norm of the gradient; longer ones are shortened. 0 never clips."""
+
+    def init(self, weights: Params) -> Params:
+        """The buffer before the first update."""
+        return {name: torch.zeros_like(w) for name, w in weights.items()}
+
+    def update(self, gradient: Params, buffer: Params, weights: Params, lr: float) -> tuple[Params, Params]:
+        """One step of size `lr`. Returns new weights and buffer."""
+        g, b, w = (_flat(tree) for tree in (gradient, buffer, weights))
+        if self.clip:
+            g = g * (self.clip / torch.linalg.vector_norm(g).clamp(min=self.clip))
+        b = self.momentum * b + g + self.decay * w
+        moved, kept = (_split(vector, weights) for vector in (w - lr * b, b))
+        return dict(zip(weights, moved, strict=True)), dict(zip(weights, kept, strict=True))

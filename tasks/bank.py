@@ -63,6 +63,15 @@ class ImageBank:
         c, h, w = self.pixels.shape[1:]
         return c, h, w
 
+    def __len__(self) -> int:
+        """Images of all classes."""
+        return int(self.counts.sum())
+
+    def rows(self) -> Tensor:
+        """The rows of `pixels` that hold the images, class after class, `[n]`."""
+        spans = zip(self.starts.tolist(), (self.starts + self.counts).tolist(), strict=True)
+        return torch.cat([torch.arange(first, last) for first, last in spans])
+
     def images_of(self, class_name: str) -> Tensor:
         """The images of one class, uint8 `[n, c, h, w]`."""
         i = self.classes.index(class_name)

@@ -1,10 +1,10 @@
-"""Adam as a pure function, against torch's."""
+"""Adam and SGD as pure functions, against torch's."""
 
 import pytest
 import torch
 
 from metanas.errors import ConfigError
-from metanas.optim import Adam
+from metanas.optim import Adam, Sgd
 from metanas.params import MetaParams, leaves, tree_map
 
 
@@ -109,3 +109,24 @@ def test_ranges_are_checked_by_name() -> None:
         Adam(lr_weights=-1)
     with pytest.raises(ConfigError, match=r"outer.beta2 must be in \[0, 1\), got 1"):
         Adam(beta2=1)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.5, 1e6])
+def test_sgd_equals_torch(clip: float) -> None:
+    sgd, weights = Sgd(momentum=0.9, decay=3e-2, clip=clip), start().weights
+    buffer = sgd.init(weights)
+    theirs = {k: w.clone().requires_grad_() for k, w in weights.items()}
+    optimiser = torch.optim.SGD(theirs.values(), 0.1, momentum=0.9, weight_decay=3e-2)
+    for lr in (0.1, 0.05, 0.02):
+        before = {k: w.clone() for k, w in weights.items()}
+        weights_, buffer = sgd.update({k: torch.sin(w) for k, w in weights.items()}, buffer, weights, lr)
+        assert all(torch.equal(before[k], w) for k, w in weights.items())
+        weights = weights_
+        for w in theirs.values():
+            w.grad = w.detach().sin()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(theirs.values(), clip)
+        optimiser.param_groups[0]["lr"] = lr
+        optimiser.step()
+        for k, w in weights.items():
+            torch.testing.assert_close(w, theirs[k].detach(), rtol=1e-5, atol=1e-8)

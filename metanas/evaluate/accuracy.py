@@ -1,11 +1,13 @@
 """Scoring: the only place where a search's outcome meets the query set."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from metanas.objective import Classification
 from metanas.params import MetaParams
-from tasks.episode import Episode
+from tasks.episode import Batch, Episode
 
 
 def predictions(
@@ -34,6 +36,17 @@ def accuracies(objective: Classification, params: MetaParams, episodes: Episode,
     logits = predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive)
     right = logits.argmax(-1) == episodes.query.y
     return [float(share) for share in right.double().mean(-1).tolist()]
+
+
+def accuracy(objective: Classification, params: MetaParams, batches: Iterable[Batch]) -> float:
+    """The share of images that are classified correctly, each batch normalised with its own statistics."""
+    right = seen = 0
+    for batch in batches:
+        with torch.no_grad():
+            guesses = objective.logits(params, batch.x).argmax(-1)
+        right += int((guesses == batch.y).sum())
+        seen += len(batch.y)
+    return right / seen
 
 
 def nearest_neighbour(episodes: Episode) -> list[float]:

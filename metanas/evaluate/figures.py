@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Rows = Sequence[Mapping[str, float | int | str]]
 """The rows of `metrics.jsonl`."""
 
-_INK, _SOFT, _GRID = "#0f172a", "#475569", "#e2e8f0"
-_BLUE, _ORANGE, _GREEN = "#2563eb", "#c2410c", "#15803d"
+INK, SOFT, GRID = "#0f172a", "#475569", "#e2e8f0"
+BLUE, ORANGE, GREEN = "#2563eb", "#c2410c", "#15803d"
 _SMOOTH = 50  # the bold line is a mean over at most this many points
 
 
@@ -34,20 +34,20 @@ class Bar(NamedTuple):
 def learning_curve(rows: Rows) -> "Figure":
     """Outer loss over the outer iterations, and validation accuracy where it was recorded."""
     has_accuracy = any("validation/acc" in row for row in rows)
-    figure = _figure(9.6, 3.4)
+    figure = blank(9.6, 3.4)
     panels = figure.subplots(1, 1 + has_accuracy, squeeze=False, gridspec_kw={"wspace": 0.08})[0]
-    _trend(panels[0], rows, "meta/outer_loss", _ORANGE)
-    _style(panels[0], "outer iteration", "outer loss (nats)")
+    _trend(panels[0], rows, "meta/outer_loss", ORANGE)
+    style(panels[0], "outer iteration", "outer loss (nats)")
     if has_accuracy:
         _validation(panels[1], rows)
-        _style(panels[1], "outer iteration", "validation accuracy (%)")
+        style(panels[1], "outer iteration", "validation accuracy (%)")
     return figure
 
 
 def prior_heat_map(ops: Sequence[str], cells: Mapping[str, Sequence[Sequence[float]]]) -> "Figure":
     """Softmax probabilities of the operations (columns) on every edge (rows), one panel per kind of cell."""
     edges = max((len(table) for table in cells.values()), default=1)
-    figure = _figure(1.6 + 3.9 * len(cells), 1.9 + 0.27 * edges)
+    figure = blank(1.6 + 3.9 * len(cells), 1.9 + 0.27 * edges)
     panels = figure.subplots(1, max(1, len(cells)), squeeze=False)[0]
     top = max((value for table in cells.values() for row in table for value in row), default=1.0)
     for axes, (kind, table) in zip(panels, cells.items(), strict=False):
@@ -55,11 +55,11 @@ def prior_heat_map(ops: Sequence[str], cells: Mapping[str, Sequence[Sequence[flo
         picture = axes.imshow(percent, cmap="Blues", vmin=0.0, vmax=100 * top, aspect="auto")
         for y, row in enumerate(table):
             for x, value in enumerate(row):
-                colour = "white" if value > 0.6 * top else _INK
+                colour = "white" if value > 0.6 * top else INK
                 axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=colour)
         axes.set_xticks(
             range(len(ops)),
-            [_op(op) for op in ops],
+            [op_label(op) for op in ops],
             rotation=40,
             ha="right",
             rotation_mode="anchor",
@@ -67,38 +67,38 @@ def prior_heat_map(ops: Sequence[str], cells: Mapping[str, Sequence[Sequence[flo
             parse_math=False,
         )
         axes.set_yticks(range(len(table)), map(_edge, edge_names(len(table))), fontsize=9)
-        axes.set_title(f"{kind} cell", fontsize=11, fontweight="bold", color=_INK, loc="left", parse_math=False)
-        axes.tick_params(length=0, colors=_INK)
+        axes.set_title(f"{kind} cell", fontsize=11, fontweight="bold", color=INK, loc="left", parse_math=False)
+        axes.tick_params(length=0, colors=INK)
         axes.spines[:].set_visible(False)
     bar = figure.colorbar(picture, ax=list(panels), shrink=0.8, pad=0.02)
-    bar.set_label("probability (%)", fontsize=9, color=_SOFT)
+    bar.set_label("probability (%)", fontsize=9, color=SOFT)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, length=0, colors=_SOFT)
+    bar.ax.tick_params(labelsize=8, length=0, colors=SOFT)
     return figure
 
 
 def comparison(bars: Sequence[Bar]) -> "Figure":
     """Accuracies of the compared networks with their 95 % intervals, the inductive ones below."""
-    figure = _figure(9.6, 0.9 + 0.62 * len(bars))
+    figure = blank(9.6, 0.9 + 0.62 * len(bars))
     axes = figure.subplots()
     both = any(bar.inductive is not None for bar in bars)
     half = 0.36 if both else 0.56
     for y, bar in enumerate(bars):
-        pairs = [(bar.accuracy, _spread(bar.ci95), _BLUE)]
+        pairs = [(bar.accuracy, _spread(bar.ci95), BLUE)]
         if bar.inductive is not None:
             pairs.append((bar.inductive, _spread(bar.inductive_ci95), "#93b4f5"))
         for i, (value, ci95, colour) in enumerate(pairs):
             at = y + (i - (len(pairs) - 1) / 2) * half
             axes.barh(at, 100 * value, half * 0.94, color=colour)
-            axes.errorbar(100 * value, at, xerr=100 * ci95, color=_INK, capsize=2.5, linewidth=1.1)
-            axes.text(100 * (value + ci95) + 1.2, at, f"{100 * value:.1f}", va="center", fontsize=9, color=_INK)
+            axes.errorbar(100 * value, at, xerr=100 * ci95, color=INK, capsize=2.5, linewidth=1.1)
+            axes.text(100 * (value + ci95) + 1.2, at, f"{100 * value:.1f}", va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(bars)), [textwrap.fill(bar.title, 26) for bar in bars], fontsize=10, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 106)
-    _style(axes, "accuracy on the query images (%)", "")
+    style(axes, "accuracy on the query images (%)", "")
     axes.grid(visible=False, axis="y")
     if both:
-        handles = [axes.barh([0], [0], color=colour) for colour in (_BLUE, "#93b4f5")]
+        handles = [axes.barh([0], [0], color=colour) for colour in (BLUE, "#93b4f5")]
         axes.legend(
             handles,
             ["transductive", "inductive"],
@@ -107,7 +107,7 @@ def comparison(bars: Sequence[Bar]) -> "Figure":
             ncols=2,
             loc="lower right",
             bbox_to_anchor=(1.0, 1.0),
-            labelcolor=_INK,
+            labelcolor=INK,
             borderaxespad=0.2,
         )
     return figure
@@ -147,20 +147,21 @@ def edge_names(n_edges: int) -> list[str]:
     return names if len(names) == n_edges else [f"edge {i}" for i in range(n_edges)]
 
 
-def _figure(width: float, height: float) -> "Figure":
+def blank(width: float, height: float) -> "Figure":
     """A white figure, in inches, that belongs to no global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def _style(axes: "Axes", x: str, y: str) -> None:
-    axes.set_xlabel(x, fontsize=10, color=_SOFT)
-    axes.set_ylabel(y, fontsize=10, color=_SOFT)
-    axes.tick_params(length=0, labelsize=9, colors=_INK)
+def style(axes: "Axes", x: str, y: str) -> None:
+    """Names the axes and leaves only what a reader needs."""
+    axes.set_xlabel(x, fontsize=10, color=SOFT)
+    axes.set_ylabel(y, fontsize=10, color=SOFT)
+    axes.tick_params(length=0, labelsize=9, colors=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_GRID)
-    axes.grid(visible=True, color=_GRID, linewidth=0.8)
+    axes.spines["bottom"].set_color(GRID)
+    axes.grid(visible=True, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
@@ -197,7 +198,7 @@ def _validation(axes: "Axes", rows: Rows) -> None:
             steps,
             [100 * value for value in values],
             yerr=[100 * _spread(spread.get(step)) for step in steps],
-            color=_GREEN,
+            color=GREEN,
             fmt="o-",
             markersize=4,
             linewidth=1.4,
@@ -215,5 +216,10 @@ def _edge(name: str) -> str:
     return name.replace("c k-1", "$c_{k-1}$").replace("c k-2", "$c_{k-2}$")
 
 
-def _op(name: str) -> str:
+def op_label(name: str) -> str:
+    """An operation's name for people.
+
+    >>> op_label("sep_conv_3x3")
+    'sep conv 3×3'
+    """
     return name.replace("_", " ").replace("3x3", "3×3").replace("5x5", "5×5").replace("skip connect", "skip")

@@ -5,7 +5,6 @@ It is written from the files of the run directory alone. `config.yaml` and `metr
 a report of its training that says how to obtain one.
 """
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,17 +15,15 @@ from metanas.errors import RunError
 from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
+from metanas.evaluate.run_files import Record, environment, existing, figure, record, text
 from metanas.evaluate.wording import MISSING, count, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 _CELLS_SHOWN = 6
 _GENOTYPES_SHOWN = 8
-
-Record = Mapping[str, object]
-"""A JSON object of the run directory."""
 
 
 def write_report(run_dir: Path) -> Path:
@@ -35,9 +32,9 @@ def write_report(run_dir: Path) -> Path:
     Raises:
         RunError: the directory is no run, or one of its files cannot be read.
     """
-    config = _text(run_dir / "config.yaml")
-    rows = read_rows(_existing(run_dir / "metrics.jsonl"))
-    env, result, arch = (_record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
+    config = text(run_dir / "config.yaml")
+    rows = read_rows(existing(run_dir / "metrics.jsonl"))
+    env, result, arch = (record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
     try:
         parts = [
             page.heading(run_dir.resolve().name, _subtitle(result)),
@@ -46,7 +43,7 @@ def write_report(run_dir: Path) -> Path:
             *_prior(arch),
             *_cells(run_dir / "cells", result),
             page.section("Configuration", page.code(config)),
-            *_environment(env),
+            *environment(env),
             _reproduction(run_dir, env),
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -135,7 +132,7 @@ def _comparison(result: Record) -> list[Html]:
             "Comparison",
             page.paragraph(f"All on the same {result['episodes']} episodes. Marked: the deployed network."),
             page.table(head, rows, deployed),
-            _figure(figures.comparison(bars), "accuracy of the compared networks", "Mean and 95 % interval."),
+            figure(figures.comparison(bars), "accuracy of the compared networks", "Mean and 95 % interval."),
         )
     ]
 
@@ -193,7 +190,7 @@ def _training(rows: Rows) -> list[Html]:
     return [
         page.section(
             "Learning curve",
-            _figure(figures.learning_curve(rows), "outer loss and accuracy over the outer iterations", caption),
+            figure(figures.learning_curve(rows), "outer loss and accuracy over the outer iterations", caption),
             page.paragraph("Last recorded values:"),
             page.facts([(name, value) for name, value in known if value != MISSING]),
         )
@@ -207,7 +204,7 @@ def _prior(arch: Record) -> list[Html]:
         cast(Sequence[str], arch["ops"]), cast(Mapping[str, Sequence[Sequence[float]]], arch["cells"])
     )
     caption = "Where a new task begins: the probability of every operation on every edge, before its first step."
-    return [page.section("Meta-learned prior", _figure(picture, "probabilities of the operations", caption))]
+    return [page.section("Meta-learned prior", figure(picture, "probabilities of the operations", caption))]
 
 
 def _cells(folder: Path, result: Record) -> list[Html]:
@@ -241,13 +238,6 @@ def _cells(folder: Path, result: Record) -> list[Html]:
     return [page.section("Example cells", page.paragraph(shown), *parts)]
 
 
-def _environment(env: Record) -> list[Html]:
-    if not env:
-        return []
-    rows = [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in env.items()]
-    return [page.section("Environment", page.table(("", ""), rows, is_text=True))]
-
-
 def _reproduction(run_dir: Path, env: Record) -> Html:
     quoted = shlex.quote(str(run_dir))
     commands = [
@@ -263,38 +253,8 @@ def _reproduction(run_dir: Path, env: Record) -> Html:
     return page.section("How to reproduce", page.paragraph(note), *parts)
 
 
-def _figure(figure: "Figure", alt: str, caption: str) -> Html:
-    return page.picture(figures.encode(figure, "svg"), alt, caption)
-
-
 def _device(result: Record) -> str:
     device, threads = result.get("device"), result.get("threads")
     if device is None:
         return MISSING
     return f"{device}, {threads} processes" if device == "cpu" and threads else str(device)
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise RunError(
-            f"expected a run directory with {path.name}, got none in {path.parent}; "
-            "give the directory that meta-train printed"
-        )
-    return path
-
-
-def _text(path: Path) -> str:
-    return _existing(path).read_text(encoding="utf-8", errors="replace")
-
-
-def _record(path: Path) -> Record:
-    """The JSON object of a file, empty when the file is missing."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise RunError(f"expected JSON in {path}, got {error}; delete the file and evaluate again") from error
-    if not isinstance(found, dict):
-        raise RunError(f"expected a JSON object in {path}, got {type(found).__name__}; evaluate the run again")
-    return found

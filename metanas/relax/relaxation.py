@@ -1,7 +1,8 @@
 """How architecture logits become gates: the one place where searchers of the DARTS family differ.
 
-Softmax is DARTS, softmax with Gumbel noise is SNAS, a straight-through decode is GDAS. A relaxation is deterministic:
-what is random about a task, the Gumbel noise, is drawn outside and handed in, so one sample can serve all inner steps.
+Softmax is DARTS, softmax with Gumbel noise is SNAS, a straight-through sample is GDAS, a Dirichlet sample is DrNAS. A
+relaxation is deterministic: what is random about a task is drawn before and handed in, so one sample can serve all
+inner steps.
 """
 
 from typing import Protocol, runtime_checkable
@@ -26,8 +27,12 @@ class Relaxation(Protocol):
         Args:
             arch: logits by cell kind, each `[edges, ops]`.
             temperature: how far the gates are from a decision; each relaxation says what it means, in units of logits.
-            noise: standard Gumbel noise of the same shapes; empty for the noiseless gates used at test.
+            noise: of the same shapes, by `draw`; empty for the noiseless gates used at test.
         """
+        ...
+
+    def draw(self, arch: Params, rng: torch.Generator) -> Params:
+        """What is random about the gates of `arch`, for the argument `noise`; empty where nothing is."""
         ...
 
 

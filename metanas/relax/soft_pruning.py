@@ -41,6 +41,11 @@ class SoftPruning:
             raise ConfigError(f"soft pruning needs a temperature above 0, got {temperature}")
         return {name: self._gates(logits, temperature) for name, logits in arch.items()}
 
+    def draw(self, arch: Params, rng: torch.Generator) -> Params:
+        """See `Relaxation`; nothing is random."""
+        del arch, rng
+        return {}
+
     def _gates(self, logits: Tensor, temperature: float) -> Tensor:
         log_p = torch.log_softmax(logits, dim=-1)
         if self.none is not None:

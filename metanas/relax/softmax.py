@@ -6,6 +6,7 @@ import torch
 
 from metanas.errors import ConfigError
 from metanas.params import Params
+from metanas.relax.relaxation import gumbel
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,7 @@ class Softmax:
         if self.sample and noise:
             arch = {name: logits + noise[name] for name, logits in arch.items()}
         return {name: torch.softmax(logits / temperature, dim=-1) for name, logits in arch.items()}
+
+    def draw(self, arch: Params, rng: torch.Generator) -> Params:
+        """Standard Gumbel noise where it is added; see `Relaxation`."""
+        return gumbel(arch, rng) if self.sample else {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from metanas.params import Params
+from metanas.relax.relaxation import gumbel
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,7 @@ class StraightThrough:
             p = torch.softmax(logits, dim=-1)
             gates[name] = hard[name].to(p) * (1 + (p - p.detach()))
         return gates
+
+    def draw(self, arch: Params, rng: torch.Generator) -> Params:
+        """Standard Gumbel noise; see `Relaxation`."""
+        return gumbel(arch, rng)

@@ -9,6 +9,7 @@ import numpy
 import torch
 
 from metanas.config import Data, Experiment, Relax, Space
+from metanas.config_file import AnyExperiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
@@ -94,7 +95,7 @@ RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
 }
 
 
-def device(experiment: Experiment) -> torch.device:
+def device(experiment: AnyExperiment) -> torch.device:
     """The device asked for; sets one CPU thread an operation, and flushes denormal numbers to zero.
 
     Cores work on tasks of their own: faster for small networks, and the bits do not depend on the number of cores.
@@ -173,10 +174,10 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
             refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")
 
 
-def space(experiment: Experiment) -> SearchSpace:
+def space(experiment: AnyExperiment) -> SearchSpace:
     """The search space; its networks compare instead of classifying where relations are learned."""
-    head: HeadName = "relation" if experiment.meta.gradient == "relation" else "linear"
-    return SPACES[experiment.space.kind](experiment.space, head)
+    is_relation = isinstance(experiment, Experiment) and experiment.meta.gradient == "relation"
+    return SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")
 
 
 def criterion(experiment: Experiment) -> Criterion:

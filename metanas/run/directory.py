@@ -19,8 +19,9 @@ from pathlib import Path
 from metanas.atomic import write_atomically
 from metanas.checkpoint import Checkpoints
 from metanas.config import Experiment
-from metanas.config_file import dump_experiment, load_experiment
+from metanas.config_file import AnyExperiment, defines_search, dump_experiment, load_experiment, load_search
 from metanas.errors import ConfigError, RunError
+from metanas.search_config import SearchExperiment
 
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
 """Parts of a configuration that evaluation and adaptation may override."""
@@ -44,7 +45,7 @@ class RunDirectory:
         """Whether a run was started here."""
         return self.config.is_file()
 
-    def create(self, experiment: Experiment) -> None:
+    def create(self, experiment: AnyExperiment) -> None:
         """Makes the directory of a new run and writes what defines it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -56,14 +57,36 @@ class RunDirectory:
 
     def experiment(self, overrides: Sequence[str] = ()) -> Experiment:
         """The configuration of this run, with `overrides` of what may differ after meta-training."""
-        if not self.exists:
-            raise RunError(f"{self.path} is not a run directory: expected config.yaml in it; meta-train a run first")
+        self._require(search=False)
         for item in overrides:
             if item.split("=")[0].split(".")[0] not in CHANGEABLE:
                 raise ConfigError(
                     f"{item!r} cannot change after meta-training; expected one of {', '.join(sorted(CHANGEABLE))}"
                 )
         return load_experiment(self.config, list(overrides))
+
+    def searched(self) -> SearchExperiment:
+        """The configuration of this run, which is a single-task search."""
+        self._require(search=True)
+        return load_search(self.config, [])
+
+    def same_kind(self, experiment: AnyExperiment) -> AnyExperiment:
+        """The configuration of this run, which is expected to be of the kind of `experiment`."""
+        return self.searched() if isinstance(experiment, SearchExperiment) else self.experiment()
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the run is a single-task search, and no meta-training."""
+        return self.exists and defines_search(self.config)
+
+    def _require(self, *, search: bool) -> None:
+        if not self.exists:
+            raise RunError(f"{self.path} is not a run directory: expected config.yaml in it; meta-train a run first")
+        if self.is_search != search:
+            kinds = ("a meta-trained run", "a single-task search")
+            raise RunError(
+                f"{self.path}: expected {kinds[search]}, got {kinds[self.is_search]}; give the directory of another run"
+            )
 
     def write_json(self, name: str, content: Mapping[str, object]) -> Path:
         """Writes `content` as the file `name`, atomically."""

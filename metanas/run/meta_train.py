@@ -3,25 +3,25 @@
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 
 import torch
 
 from metanas.config import Experiment
-from metanas.errors import NonFiniteError, RunError
+from metanas.errors import NonFiniteError
 from metanas.evaluate.interval import Interval, interval, stratified
+from metanas.evaluate.logits import describe
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
 from metanas.run import build
 from metanas.run.directory import RunDirectory
-from metanas.run.interrupt import Interrupt
+from metanas.run.loop import drive, is_due, tracked
 from metanas.run.pictures import draw_prior
 from metanas.run.restore import load
+from metanas.run.resume import check_directory, save, saved
 from metanas.run.state import Progressed, to_plain
 from metanas.run.teacher import Teacher
-from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
 from metanas.track.console import Progress
@@ -42,7 +42,7 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
         RunError: the directory holds a run already (without `resume`) or none (with it), or another configuration's.
         ConfigError, DataError, CheckpointError: before anything is written.
     """
-    _check_directory(experiment, directory, resume=resume)
+    check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
     bench = Workbench.of(experiment)
     data = [build.dataset(experiment.data.of(name)) for name in experiment.data.sources]
     train = build.training(experiment, data, bench.device)
@@ -73,30 +73,32 @@ class _Loop:
 
     def run(self, state: Progressed, *, quiet: bool, resume: bool) -> None:
         experiment = self.bench.experiment
-        meta, every = experiment.meta, experiment.track.every
-        trackers = open_trackers(self.directory, experiment, state.iteration if resume else None)
-        exit_code = 1
-        began = time.monotonic() - state.seconds
-        try:
+        meta = experiment.meta
+        with tracked(self.directory, experiment, state.iteration if resume else None) as trackers:
             with (
                 Crew(self.teacher, build.processes(experiment)) as crew,
-                Interrupt() as interrupt,
-                Progress("iter", meta.iterations, 10 * every, quiet, done=state.iteration) as progress,
+                Progress("iter", meta.iterations, 10 * experiment.track.every, quiet, done=state.iteration) as progress,
             ):
-                while not self.is_done(state):
-                    state, metrics = self.step(crew, state)
-                    state = state._replace(seconds=time.monotonic() - began, window=(*state.window, metrics))
-                    if self.is_due(state, meta.validate_every):
-                        state = self.validate(crew, state, trackers, progress)
-                    if self.is_due(state, every):
-                        state = self.record(state, trackers, progress)
-                    if self.is_due(state, meta.save_every) or interrupt.signal is not None:
-                        self.save("last", state)
-                    interrupt.check()
+                began = time.monotonic() - state.seconds
+                state = drive(
+                    state,
+                    lambda now: self.turn(crew, now, began, trackers, progress),
+                    lambda now: self.save("last", now),
+                    is_done=self.is_done,
+                    save_every=meta.save_every,
+                )
             self.hand_over(state, trackers)
-            exit_code = 0
-        finally:
-            trackers.finish(exit_code)
+
+    def turn(self, crew: Crew, state: Progressed, began: float, trackers: Tracker, progress: Progress) -> Progressed:
+        """One outer step and what is due after it."""
+        experiment = self.bench.experiment
+        state, metrics = self.step(crew, state)
+        state = state._replace(seconds=time.monotonic() - began, window=(*state.window, metrics))
+        if self.is_due(state, experiment.meta.validate_every):
+            state = self.validate(crew, state, trackers, progress)
+        if self.is_due(state, experiment.track.every):
+            state = self.record(state, trackers, progress)
+        return state
 
     def step(self, crew: Crew, state: Progressed) -> tuple[Progressed, Metrics]:
         """One outer step: a function of the state and the experiment alone."""
@@ -136,7 +138,7 @@ class _Loop:
         row = {"validation/acc": score.mean, "validation/acc_ci95": score.ci95, **each}
         trackers.log({"meta/iter": state.iteration, **row})
         progress.note(validation=score.mean)
-        for name, path in draw_prior(self.bench, state.learner.params.arch, self.directory).items():
+        for name, path in draw_prior(self.bench.space, state.learner.params.arch, self.directory).items():
             trackers.image(name, path, state.iteration)
         if score.mean > state.best:
             state = state._replace(best=score.mean, stale=0)
@@ -161,14 +163,12 @@ class _Loop:
         speed = {"meta/tasks_per_s": meta.tasks / seconds}
         if not arch:
             return speed
-        entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
         cells = self.bench.space.cells(self.bench.space.decode(arch))
         ops = [edge.op for edges in cells.values() for edge in edges]
         factors = [rate.exp() for rate in state.learner.params.rates.values()]
         row = {
             **speed,
-            "arch/entropy": float(torch.stack(entropy).mean()),
-            "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
+            **describe(arch),
             "arch/skip_ratio": ops.count("skip_connect") / len(ops),
         }
         if factors:
@@ -180,7 +180,7 @@ class _Loop:
 
     def is_due(self, state: Progressed, every: int) -> bool:
         """Whether something that happens every `every` steps, and at the end, happens now."""
-        return every > 0 and (state.iteration % every == 0 or self.is_done(state))
+        return is_due(state.iteration, every, is_last=self.is_done(state))
 
     def is_done(self, state: Progressed) -> bool:
         """Whether no step is left: all are done, or validations have long found nothing better."""
@@ -191,14 +191,8 @@ class _Loop:
         return 0 < self.bench.experiment.meta.patience <= state.stale
 
     def save(self, name: str, state: Progressed) -> None:
-        """Writes a checkpoint; a full disk ends the run, the previous checkpoint intact."""
-        try:
-            self.directory.checkpoints.save(name, to_plain(state, self.bench.experiment))
-        except OSError as error:
-            raise RunError(
-                f"checkpoint {name} cannot be written to {self.directory.path}: {error.strerror or error}; "
-                "make room and continue with --resume"
-            ) from error
+        """Writes a checkpoint."""
+        save(self.directory, name, to_plain(state, self.bench.experiment))
 
 
 def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
@@ -215,38 +209,8 @@ def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
 
 
 def _load(bench: Workbench, learner: MetaLearner, directory: RunDirectory) -> Progressed:
-    if not any(map(directory.checkpoints.has, ("last", "prev"))):
-        log.warning("%s was stopped before its first checkpoint: starting again at iteration 0", directory.path)
-        return _begin(bench, learner)
-    plain = directory.checkpoints.load("last")
-    if plain.get("torch") != str(torch.__version__):
-        log.warning(
-            "torch was %s and is now %s: the continued run is not bit-exact", plain.get("torch"), torch.__version__
-        )
-    return load(bench, plain)
-
-
-def _check_directory(experiment: Experiment, directory: RunDirectory, *, resume: bool) -> None:
-    if directory.exists and not resume:
-        raise RunError(f"{directory.path} holds a run already; continue it with --resume or choose another --out")
-    if resume:
-        before, now = _flat(asdict(directory.experiment())), _flat(asdict(experiment))
-        # the number of processes and what is tracked change no bit of the result
-        fixed = [key for key in now if key.split(".")[0] not in ("threads", "track")]
-        changed = [f"{key}: {before[key]} -> {now[key]}" for key in fixed if before[key] != now[key]]
-        if changed:
-            raise RunError(
-                f"{directory.path} is a run of another configuration ({'; '.join(changed)}); "
-                "resume with its own, or choose another --out"
-            )
-
-
-def _flat(group: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """The values of nested groups under dotted keys."""
-    flat: dict[str, object] = {}
-    for key, value in group.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+    plain = saved(directory)
+    return _begin(bench, learner) if plain is None else load(bench, plain)
 
 
 def _mean(rows: Sequence[Metrics]) -> Metrics:

@@ -1,13 +1,17 @@
 """A meta-trained run, back from its directory."""
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+from torch import nn
 
 from metanas.config import Experiment
 from metanas.errors import CheckpointError
-from metanas.params import MetaParams
+from metanas.params import MetaParams, Params
 from metanas.run.directory import RunDirectory
 from metanas.run.state import Progressed, from_plain
 from metanas.run.workbench import Workbench
+from metanas.spaces.space import SearchSpace
 
 
 class Restored(NamedTuple):
@@ -31,12 +35,19 @@ def restore(directory: RunDirectory, experiment: Experiment) -> Restored:
 def load(bench: Workbench, plain: dict[str, object]) -> Progressed:
     """The state in a checkpoint; raises `CheckpointError` where it is of another network than the workbench's."""
     state = from_plain(plain, bench.device)
-    params = state.learner.params
-    start = MetaParams(dict(bench.net.named_parameters()), bench.space.logits())
-    rates = bench.experiment.inner.initial_rates(start)
+    inner = bench.experiment.inner
+    check_network(state.learner.params, bench.net, bench.space, inner.initial_rates)
+    return state
+
+
+def check_network(
+    params: MetaParams, net: nn.Module, space: SearchSpace, rates: Callable[[MetaParams], Params] = lambda start: {}
+) -> None:
+    """Raises `CheckpointError` where `params` are not those of the supernet `net` of `space`, or lack its `rates`."""
+    start = MetaParams(dict(net.named_parameters()), space.logits())
     expected, found = (
         tree.weights | tree.arch | {f"the rate of {name}": rate for name, rate in tree.rates.items()}
-        for tree in (start._replace(rates=rates), params)
+        for tree in (start._replace(rates=rates(start)), params)
     )
     for name in sorted(expected.keys() | found.keys()):
         wanted, given = (tuple(tree[name].shape) if name in tree else None for tree in (expected, found))
@@ -45,4 +56,3 @@ def load(bench: Workbench, plain: dict[str, object]) -> Progressed:
                 f"the checkpoint is of another network than the configuration: expected {name} of shape {wanted}, "
                 f"got {given}; use the configuration that it was trained with"
             )
-    return state

@@ -8,7 +8,6 @@ from metanas.meta.gradient import MetaGradient, Verdict
 from metanas.meta.ways import narrow, widen
 from metanas.objective import Classification
 from metanas.params import MetaParams
-from metanas.relax.relaxation import gumbel
 from metanas.run import build
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes
@@ -30,7 +29,7 @@ class Teacher:
         experiment = self.bench.experiment
         temperature = experiment.temperature(iteration)
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
-        noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
+        noise = self.bench.relaxation.draw(start.arch, stream(experiment.seed, "noise", iteration))
         warming = experiment.meta.is_warming(iteration)
         criterion = build.criterion(experiment)
         verdicts = []

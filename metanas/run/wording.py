@@ -1,11 +1,13 @@
 """Results in the words of a terminal."""
 
 from pathlib import Path
+from typing import cast
 
 from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
 from metanas.run.comparison import DEPLOYED
 from metanas.run.evaluate import Result
+from metanas.run.search import Result as Search
 
 
 def table(result: Result) -> str:
@@ -49,6 +51,22 @@ def adapted_lines(found: Adapted, out: Path) -> str:
         f"{found.cost.macs:,} MACs an image{judged}\n"
         f"written: {out} (genotype.json, weights.safetensors, predictions.csv"
         f"{', cell.svg' if found.network.genotype else ''})"
+    )
+
+
+def search_lines(result: Search, path: Path) -> str:
+    """What `search` found."""
+    shares = {name: f"{100 * cast(float, result[f'accuracy_{name}']):.1f}" for name in ("supernet", "child", "random")}
+    signs = cast(list[str], result["collapse"])
+    return "\n".join(
+        [
+            f"searched: {path} ({result['method']}, {result['epochs']} epochs of {result['dataset']}, "
+            f"{cast(float, result['seconds']):.0f} s)",
+            f"accuracy on the validation half in %, without retraining: supernet {shares['supernet']}, found cells "
+            f"{shares['child']}, random cells {shares['random']}",
+            f"collapse: {'; '.join(signs) or 'no sign of it'}",
+            f"report: {path / 'report.html'}",
+        ]
     )
 
 

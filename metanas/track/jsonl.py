@@ -21,17 +21,18 @@ class Jsonl:
     """Appends rows to a file, each complete on disk before `log` returns.
 
     Args:
-        path: the file; created when it is missing, and so is its directory. resume_from: the checkpointed
-        iteration. Rows whose `meta/iter` lies beyond it are dropped; rows without
-            `meta/iter` (evaluation) stay. None keeps every row.
+        path: the file; created when it is missing, and so is its directory.
+        resume_from: the checkpointed iteration. Rows whose position lies beyond it are dropped; rows without one
+            (evaluation) stay. None keeps every row.
+        position: the key of the position.
     """
 
-    def __init__(self, path: Path, resume_from: int | None) -> None:
+    def __init__(self, path: Path, resume_from: int | None, position: str = TRAIN_STEP) -> None:
         """Repair the file that an earlier process left."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            _repair(path, resume_from)
+            _repair(path, resume_from, position)
 
     def log(self, row: Row) -> None:
         """Append one line."""
@@ -96,10 +97,10 @@ def _plain(value: float | int | str) -> float | int | str:
     return value
 
 
-def _repair(path: Path, resume_from: int | None) -> None:
+def _repair(path: Path, resume_from: int | None, position: str) -> None:
     """Drop half a last line and rows beyond the checkpoint, by a new file and a rename."""
     limit = math.inf if resume_from is None else resume_from
-    kept = b"".join(line for row, line in _parse(path) if not _is_beyond(row, limit))
+    kept = b"".join(line for row, line in _parse(path) if not _is_beyond(row, position, limit))
     if kept == path.read_bytes():
         return
     temporary = path.with_name(f".{path.name}.tmp")
@@ -113,6 +114,6 @@ def _repair(path: Path, resume_from: int | None) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _is_beyond(row: Row, limit: float) -> bool:
-    position = row.get(TRAIN_STEP)
-    return isinstance(position, int | float) and position > limit
+def _is_beyond(row: Row, position: str, limit: float) -> bool:
+    reached = row.get(position)
+    return isinstance(reached, int | float) and reached > limit

@@ -1,8 +1,8 @@
 """The role of a tracker: it receives what a run measured, and never what a run needs.
 
-A row carries its own position, `meta/iter` while training and `eval/episode` while evaluating, so that no
-tracker has to count: a resumed run repeats a row under the same position, and readers can tell. The
-docstrings here hold for every implementation.
+A row carries its own position, `meta/iter` while meta-training, `search/step` while searching and
+`eval/episode` while evaluating, so that no tracker has to count: a resumed run repeats a row under the same
+position, and readers can tell. The docstrings here hold for every implementation.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,9 @@ Row = Mapping[str, float | int | str]
 TRAIN_STEP = "meta/iter"
 """Outer iterations done when the row was written; the position of every training and validation row."""
 
+SEARCH_STEP = "search/step"
+"""Steps of a single-task search done when the row was written; the position of every row of a search."""
+
 EVAL_STEP = "eval/episode"
 """Episodes scored when the row was written; the position of every evaluation row."""
 
@@ -24,11 +27,11 @@ class Tracker(Protocol):
     """Receives scalars, pictures and files of one run."""
 
     def log(self, row: Row) -> None:
-        """Record one row; it carries its own position under `meta/iter` or `eval/episode`."""
+        """Record one row; it carries its own position."""
         ...
 
     def image(self, name: str, path: Path, iteration: int) -> None:
-        """Record a PNG picture that belongs to the outer iteration `iteration`."""
+        """Record a PNG picture that belongs to the outer iteration, or the step of a search, `iteration`."""
         ...
 
     def artifact(self, name: str, kind: str, path: Path, aliases: tuple[str, ...]) -> None:

@@ -41,6 +41,7 @@ class Wandb:
         name: the name shown there.
         mode: "online" falls back to offline, with one warning, without a key or a route.
         config: the resolved configuration; nested mappings are fine.
+        position: the key of the position of every row but those of an evaluation.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class Wandb:
         name: str,
         mode: Literal["offline", "online"],
         config: Mapping[str, object],
+        position: str = TRAIN_STEP,
     ) -> None:
         """Open a segment of the run, offline when online is impossible."""
         self._dir = run_dir.resolve()
         self._defined: set[str] = set()
+        self._position = position
         identity = _identity(self._dir / "wandb_id")
         with _inside(self._dir):
             try:
@@ -64,9 +67,9 @@ class Wandb:
                 reason = " ".join(str(error).split())
                 _log.warning("W&B cannot be reached (%s); the run is recorded offline, sync it later", reason)
                 self._run = _open(self._dir, project, name, "offline", identity, config)
-            for step in (TRAIN_STEP, EVAL_STEP):
+            for step in (position, EVAL_STEP):
                 self._run.define_metric(step)
-            self._run.define_metric("*", step_metric=TRAIN_STEP)
+            self._run.define_metric("*", step_metric=position)
 
     def log(self, row: Row) -> None:
         """Record one row under its own position."""
@@ -83,7 +86,7 @@ class Wandb:
         import wandb
 
         with _inside(self._dir):
-            self._run.log({name: wandb.Image(str(path)), TRAIN_STEP: iteration})
+            self._run.log({name: wandb.Image(str(path)), self._position: iteration})
 
     def artifact(self, name: str, kind: str, path: Path, aliases: tuple[str, ...]) -> None:
         """Record a file or a directory; the bytes are copied, so the path may change later."""

@@ -36,8 +36,13 @@ LAYERS = {
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.
     "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt tasks.catalogue", ""),
-    "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
+    "metanas.search_config": Layer("metanas.config metanas.errors", ""),
+    "metanas.config_file": Layer("metanas.config metanas.search_config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
+    "metanas.search": Layer(
+        f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces.space tasks.episode",
+        "torch",
+    ),
     "metanas.estimators": Layer(
         f"{BOTTOM} metanas.optim metanas.objective metanas.meta metanas.spaces metanas.problem tasks",
         "torch numpy",
@@ -52,8 +57,10 @@ LAYERS = {
         "torch numpy matplotlib",
     ),
     "metanas.run": Layer(
-        f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint metanas.relax metanas.optim"
-        " metanas.objective metanas.spaces metanas.meta metanas.problem metanas.estimators metanas.strategies"
+        f"{BOTTOM} metanas.config metanas.search_config metanas.config_file metanas.track metanas.checkpoint"
+        " metanas.relax metanas.optim"
+        " metanas.objective metanas.spaces metanas.meta metanas.search metanas.problem metanas.estimators"
+        " metanas.strategies"
         " metanas.evaluate tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from metanas.relax.dirichlet import Dirichlet
 from metanas.relax.fixed import Fixed
-from metanas.relax.relaxation import Relaxation, gumbel
+from metanas.relax.gumbel_argmax import GumbelArgmax
+from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
@@ -17,6 +19,8 @@ RELAXATIONS: dict[str, Relaxation] = {
     "gumbel_softmax": Softmax(sample=True),
     "soft_pruning": SoftPruning(0),
     "straight_through": StraightThrough(SPACE.harden),
+    "gumbel_argmax": GumbelArgmax(),
+    "dirichlet": Dirichlet(),
     "fixed": Fixed(SPACE.encode((0,) * len(SPACE.decisions))),
 }
 ARCH = {kind: torch.randn(table.shape, generator=stream(0, kind)) for kind, table in SPACE.logits().items()}
@@ -31,13 +35,13 @@ class TestRelaxation:
     def test_gates_have_the_shapes_of_the_logits_and_lie_between_zero_and_one(
         self, relaxation: Relaxation, noisy: bool
     ) -> None:
-        gates = relaxation(ARCH, 0.7, gumbel(ARCH, stream(0, "noise")) if noisy else {})
+        gates = relaxation(ARCH, 0.7, relaxation.draw(ARCH, stream(0, "noise")) if noisy else {})
         assert {kind: table.shape for kind, table in gates.items()} == {kind: t.shape for kind, t in ARCH.items()}
         assert all(((table >= 0) & (table <= 1)).all() for table in gates.values())
         assert all((table.sum(-1) <= 1 + 1e-6).all() for table in gates.values())
 
     def test_is_a_function_of_its_arguments(self, relaxation: Relaxation) -> None:
-        noise = gumbel(ARCH, stream(0, "noise"))
+        noise = relaxation.draw(ARCH, stream(0, "noise"))
         first, second = relaxation(ARCH, 0.7, noise), relaxation(ARCH, 0.7, noise)
         assert all(torch.equal(first[kind], second[kind]) for kind in ARCH)
 
@@ -46,7 +50,7 @@ class TestRelaxation:
         if not relaxation.sparse:
             return
         arch = {kind: table.clone().requires_grad_() for kind, table in ARCH.items()}
-        gates = relaxation(arch, 0.7, gumbel(ARCH, stream(0, "noise")))
+        gates = relaxation(arch, 0.7, relaxation.draw(ARCH, stream(0, "noise")))
         total = sum((table * (table == 0)).sum() for table in gates.values())
         assert isinstance(total, torch.Tensor)
         if total.requires_grad:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -63,6 +64,30 @@ def _denormals() -> Iterator[None]:
     """A run flushes denormal numbers to zero in the whole process."""
     yield
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A task for single-task search: three classes of eight grey pictures, which a network can tell apart."""
+    root = tmp_path_factory.mktemp("data") / "pictures"
+    rng = torch.Generator().manual_seed(0)
+    for i, name in enumerate("abc"):
+        (root / name).mkdir(parents=True)
+        for j in range(8):
+            pixels = torch.randint(80 * (i + 1), (16, 16), generator=rng).byte().numpy()
+            Image.fromarray(pixels).save(root / name / f"{j}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def searched_on(pictures: Path) -> list[str]:
+    """The smallest search there is: three steps an epoch on the `pictures`."""
+    return [
+        *["data.source=folder", f"data.root={pictures}", "data.resolution=16", "data.channels=1"],
+        *["data.rotations=false", "images.classes=all", "images.batch=4", "start=null", "device=cpu", "threads=1"],
+        *["space.kind=fewshot", "space.width=2", "space.nodes=1", "search.warmup=0", "search.epochs=2"],
+        *["search.hessian_every=1", "track.wandb.mode=disabled"],
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from metanas.config import Experiment
-from metanas.config_file import load_experiment
+from metanas.config_file import defines_search, load_experiment, load_search
 from metanas.run.demo import demo_experiment
 from metanas.run.directory import RunDirectory
 from metanas.run.meta_train import meta_train
+from metanas.run.search import search
 from metanas.track.jsonl import read_rows
 
 ROOT = Path(__file__).parents[2] / "configs"
@@ -38,13 +39,19 @@ def test_there_are_configurations_and_nothing_else() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 class TestConfiguration:
     def test_it_names_every_key(self, path: Path) -> None:
-        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load_experiment(path, []))
+        load = load_search if defines_search(path) else load_experiment
+        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load(path, []))
 
     def test_it_says_at_the_top_what_it_is(self, path: Path) -> None:
         assert path.read_text(encoding="utf-8").startswith("# ")
 
-    def test_it_runs_for_one_step(self, path: Path, tmp_path: Path) -> None:
+    def test_it_runs_for_one_step(self, path: Path, searched_on: list[str], tmp_path: Path) -> None:
         directory = RunDirectory(tmp_path / "run")
+        if defines_search(path):
+            search(load_search(path, [*searched_on, "search.epochs=1", "images.batch=12"]), directory, quiet=True)
+            (row,) = read_rows(directory.metrics)
+            assert row["search/step"] == 1
+            return
         smaller = [*SMALLER, f"space.nodes={FEWEST_NODES[load_experiment(path, []).space.kind]}"]
         meta_train(load_experiment(path, smaller), directory, quiet=True)
         (row,) = read_rows(directory.metrics)

@@ -23,11 +23,13 @@ def commands() -> list[list[str]]:
 
 
 def test_the_readme_has_its_commands() -> None:
-    assert {words[0] for words in commands()} == {"meta-train", "evaluate", "adapt"}
-    assert len(commands()) == 6
+    assert {words[0] for words in commands()} == {"meta-train", "search", "evaluate", "adapt"}
+    assert len(commands()) == 8
 
 
-def test_the_commands_work_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_work_in_their_order(
+    searched_on: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
@@ -40,6 +42,8 @@ def test_the_commands_work_in_their_order(tmp_path: Path, monkeypatch: pytest.Mo
         words = [word.replace("=DATA", f"={data}") for word in words]
         # Omniglot has 20 pictures a class and is 28 pixels wide in its cache; the tiny sizes fit it too.
         shrunk = [*words, *TINY[:-2], "threads=1"] if words[0] == "meta-train" else words
+        if words[0] == "search":
+            shrunk = [*words, *searched_on, "search.epochs=1"]
         if any(word.startswith("track.wandb.mode") for word in words):
             shrunk = [word for word in shrunk if word != "track.wandb.mode=disabled"]
         found = runner.invoke(app, shrunk)

@@ -1,0 +1,123 @@
+"""The report of a single-task search: one HTML file, written from the files of its run directory alone."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from metanas.atomic import write_atomically
+from metanas.errors import RunError
+from metanas.evaluate import figures, page, search_figures
+from metanas.evaluate.figures import Rows
+from metanas.evaluate.page import Html
+from metanas.evaluate.run_files import Record, environment, existing, figure, record, text
+from metanas.evaluate.wording import count, percent, plain, seconds
+from metanas.track.jsonl import read_rows
+
+
+def write_search_report(run_dir: Path) -> Path:
+    """Write `run_dir/report.html` and return its path.
+
+    Raises:
+        RunError: the directory is no search, or one of its files cannot be read.
+    """
+    config = text(run_dir / "config.yaml")
+    rows = read_rows(existing(run_dir / "metrics.jsonl"))
+    env, result, arch = (record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
+    name = run_dir.resolve().name
+    try:
+        parts = [
+            page.heading(name, "single-task architecture search"),
+            *(_finished(result) if result else _unfinished(run_dir)),
+            *_course(rows),
+            *_logits(arch),
+            *_cells(run_dir / "cells"),
+            page.section("Configuration", page.code(config)),
+            *environment(env),
+            _reproduction(run_dir),
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"expected a result.json and an arch.json as a search writes them in {run_dir}, "
+            f"got {type(error).__name__}: {error}; search again"
+        ) from error
+    path = run_dir / "report.html"
+    write_atomically(path, page.page(f"{name}: report", *parts).encode())
+    return path
+
+
+def _finished(result: Record) -> list[Html]:
+    first, second = cast(Sequence[int], result["images"])
+    signs = cast(Sequence[str], result["collapse"])
+    ratios = cast(Mapping[str, float], result["skip_ratios"])
+    known = [
+        ("method", plain(result["method"])),
+        ("epochs", plain(result["epochs"])),
+        ("time", seconds(result["seconds"])),
+        ("parameters of the found network", count(result["params"])),
+        ("its MACs per image", count(result["macs"])),
+        ("parameters of the supernet", count(result["params_supernet"])),
+        *((f"skips in the {kind} cell", percent(ratio)) for kind, ratio in ratios.items()),
+        ("began from", str(result["start"] or "random weights")),
+    ]
+    networks = [
+        ("supernet, all operations mixed", percent(result["accuracy_supernet"])),
+        ("found cells, inherited weights", percent(result["accuracy_child"])),
+        ("random cells, inherited weights (mean)", percent(result["accuracy_random"])),
+    ]
+    warning = f"Signs of a collapse: {'; '.join(signs)}." if signs else "No sign of a collapse."
+    return [
+        page.headline(
+            percent(result["accuracy_supernet"]),
+            f"accuracy of the supernet on the {second} validation images of {result['dataset']} "
+            f"({result['classes']} classes); weights were learned from {first} others.",
+        ),
+        page.facts(known),
+        page.paragraph(warning),
+        page.table(("network, on the validation half", "accuracy"), networks, 1),
+        page.paragraph(
+            "The validation half has chosen the cells, so none of these is a test accuracy; inherited weights were "
+            "trained in the mixture, not in the decoded network."
+        ),
+    ]
+
+
+def _unfinished(run_dir: Path) -> list[Html]:
+    command = (
+        f"metanas search -c {shlex.quote(str(run_dir / 'config.yaml'))} --out {shlex.quote(str(run_dir))} --resume"
+    )
+    return [page.headline("not finished yet", "The search was stopped. To continue it:"), page.code(command)]
+
+
+def _course(rows: Rows) -> list[Html]:
+    if not any("search/epoch" in row for row in rows):
+        return [page.section("Course", page.paragraph("No epoch has been finished yet."))]
+    caption = "One point an epoch. Skip connections that fill the cells, and a growing eigenvalue, mean a collapse."
+    return [page.section("Course", figure(search_figures.search_curve(rows), "losses and indicators", caption))]
+
+
+def _logits(arch: Record) -> list[Html]:
+    if not arch:
+        return []
+    ops = cast(Sequence[str], arch["ops"])
+    now = figures.prior_heat_map(ops, cast(Mapping[str, Sequence[Sequence[float]]], arch["cells"]))
+    course = search_figures.arch_history(ops, cast(Mapping[str, Sequence[Sequence[Sequence[float]]]], arch["history"]))
+    return [
+        page.section(
+            "Operations",
+            figure(now, "probabilities of the operations", "Probabilities of the operations on every edge."),
+            figure(course, "probabilities over the epochs", "The same over the epochs, edge after edge."),
+        )
+    ]
+
+
+def _cells(folder: Path) -> list[Html]:
+    pictures = sorted(folder.glob("*.svg")) if folder.is_dir() else []
+    parts = [page.picture(path.read_bytes(), path.stem, is_framed=False) for path in pictures]
+    return [page.section("Found cells", *parts)] if parts else []
+
+
+def _reproduction(run_dir: Path) -> Html:
+    command = f"metanas search -c {shlex.quote(str(run_dir / 'config.yaml'))} --out NEW"
+    note = "The same seed, versions and number of threads give the same figures."
+    return page.section("How to reproduce", page.paragraph(note), page.code(command))

@@ -1,0 +1,65 @@
+"""Gates drawn from a Dirichlet distribution on each edge (DrNAS, Chen et al. 2021, arXiv 2006.10355)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from metanas.params import Params
+
+LEAST = 1e-3
+"""Smallest concentration: towards 0 samples become corners, and their logarithms infinite."""
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """gates ~ Dirichlet(elu(arch) + 1) on each edge, with pathwise gradients; implements `Relaxation`.
+
+    At logits of zero all concentrations are 1 and the gates uniform on the simplex. The noise of `draw` is the sample
+    itself: it belongs to the logits that it was drawn for, and differentiated there it gives the pathwise gradient
+    (Jankowiak & Obermeyer 2018, arXiv 1806.01851). Without noise the gates are the mean.
+    """
+
+    sparse: bool = False
+
+    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+        """See `Relaxation`; there is no temperature."""
+        del temperature
+        gates = {}
+        for name, logits in arch.items():
+            c = concentration(logits)
+            if noise:
+                gates[name] = _Pathwise.apply(c, noise[name])  # type: ignore[no-untyped-call]
+            else:
+                gates[name] = c / c.sum(-1, keepdim=True)
+        return gates
+
+    def draw(self, arch: Params, rng: torch.Generator) -> Params:
+        """A sample of the gates, drawn on the CPU."""
+        return {
+            name: torch._sample_dirichlet(concentration(logits.detach()).double().cpu(), generator=rng).to(logits)
+            for name, logits in arch.items()
+        }
+
+
+def concentration(logits: Tensor) -> Tensor:
+    """The Dirichlet's parameters, elu(logits) + 1, above zero."""
+    return (F.elu(logits) + 1).clamp(min=LEAST)
+
+
+class _Pathwise(torch.autograd.Function):
+    """A sample as a function of its concentrations: the sample forward, the pathwise derivative backward."""
+
+    @staticmethod
+    def forward(ctx: Any, c: Tensor, sample: Tensor) -> Tensor:
+        ctx.save_for_backward(c, sample)
+        return sample.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        c, sample = ctx.saved_tensors
+        slope = torch._dirichlet_grad(sample, c, c.sum(-1, keepdim=True).expand_as(c))
+        return slope * (grad - (sample * grad).sum(-1, keepdim=True)), None

@@ -1,0 +1,138 @@
+"""From the configuration of a search to objects: the only reader of the registry of methods."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from metanas.errors import ConfigError
+from metanas.optim import Adam, Sgd
+from metanas.run import build
+from metanas.search.beta_darts import beta_darts
+from metanas.search.darts import darts
+from metanas.search.drnas import drnas
+from metanas.search.finite_difference import FiniteDifference
+from metanas.search.first_order import FirstOrder
+from metanas.search.gdas import gdas
+from metanas.search.schedule import cosine, geometric, linear
+from metanas.search.searcher import Pace, Searcher
+from metanas.search.snas import snas
+from metanas.search.unrolled import Unrolled
+from metanas.search_config import MethodName, SearchExperiment
+from metanas.spaces.space import SearchSpace
+from tasks.augment import Augmentation, horizontal_flip, random_crop
+from tasks.bank import ImageBank
+from tasks.episode import TaskSpec
+from tasks.halves import halves
+from tasks.shuffled import Shuffled
+from tasks.stream import stream
+
+METHODS: dict[MethodName, Callable[[nn.Module, SearchSpace, Sgd, Adam], Searcher]] = {
+    "darts_first_order": partial(darts, FirstOrder()),
+    "darts_second_order": partial(darts, Unrolled()),
+    "darts_finite_difference": partial(darts, FiniteDifference()),
+    "snas": snas,
+    "gdas": gdas,
+    "drnas": drnas,
+    "beta_darts": beta_darts,
+}
+
+
+@dataclass(frozen=True)
+class SearchBench:
+    """A search and the objects that its configuration names."""
+
+    experiment: SearchExperiment
+    device: torch.device
+    space: SearchSpace
+    spec: TaskSpec
+    net: nn.Module
+    """The supernet's skeleton."""
+    searcher: Searcher
+    bank: ImageBank
+    """All images of the task."""
+    train: Shuffled
+    """One half, for the weights."""
+    valid: Shuffled
+    """The other half, for the logits."""
+    judged: Shuffled
+    """The images of `valid` as they are, for accuracies."""
+
+    @staticmethod
+    def of(experiment: SearchExperiment) -> "SearchBench":
+        """Builds everything; raises `ConfigError` or `DataError` for what cannot be built."""
+        where = build.device(experiment)
+        torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
+        space = build.space(experiment)
+        bank = _bank(experiment)
+        spec = TaskSpec(len(bank.classes), 1, 1, bank.image)
+        net = space.supernet(spec)
+        images, seed = experiment.images, experiment.seed
+        first, second = (half.to(where) for half in halves(bank, seed))
+        changes: list[Augmentation] = []
+        if images.crop:
+            changes.append(partial(random_crop, padding=images.crop))
+        if images.flip:
+            changes.append(horizontal_flip)
+        return SearchBench(
+            experiment,
+            where,
+            space,
+            spec,
+            net,
+            _searcher(experiment, net, space),
+            bank,
+            Shuffled(first, images.batch, seed, changes),
+            Shuffled(second, min(images.batch, len(second)), seed, changes),
+            Shuffled(second, min(images.batch, len(second)), seed),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole search."""
+        return self.experiment.search.epochs * len(self.train)
+
+    def pace(self, iteration: int) -> Pace:
+        """What the schedules say about step number `iteration`; they change from epoch to epoch."""
+        search = self.experiment.search
+        epoch = iteration // len(self.train)
+        progress = epoch / search.epochs
+        return Pace(
+            cosine(search.lr_weights, search.lr_weights_end, progress),
+            self.temperature(epoch),
+            epoch >= search.warmup,
+            linear(search.penalty_start, search.penalty_end, progress),
+            stream(self.experiment.seed, "gates", iteration),
+        )
+
+    def temperature(self, epoch: int) -> float:
+        """The temperature in an epoch, counted from 0; the last one has the end value."""
+        search = self.experiment.search
+        fall = geometric if search.temperature_fall == "geometric" else linear
+        return fall(search.temperature_start, search.temperature_end, epoch / max(1, search.epochs - 1))
+
+
+def _searcher(experiment: SearchExperiment, net: nn.Module, space: SearchSpace) -> Searcher:
+    search = experiment.search
+    adam = Adam(
+        lr_arch=search.lr_arch,
+        beta1_arch=search.beta1_arch,
+        beta2=search.beta2_arch,
+        decay_arch=search.decay_arch,
+        clip=0.0,
+    )
+    return METHODS[search.method](net, space, Sgd(search.momentum, search.decay_weights, search.clip), adam)
+
+
+def _bank(experiment: SearchExperiment) -> ImageBank:
+    """The images of the task's classes."""
+    found, classes = build.dataset(experiment.data), experiment.images.classes
+    bank = found.bank if classes == "all" else found[classes]
+    if len(bank.classes) < 2:
+        raise ConfigError(
+            f"a search needs at least 2 classes, got {len(bank.classes)} in {bank.name}; choose other images.classes"
+        )
+    return bank

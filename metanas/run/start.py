@@ -1,0 +1,56 @@
+"""Where a search begins: weights and logits drawn from the seed, or those that a run has meta-learned."""
+
+from pathlib import Path
+
+import torch
+
+from metanas.errors import ConfigError
+from metanas.params import MetaParams, is_head, tree_map
+from metanas.run.build_search import SearchBench
+from metanas.run.directory import RunDirectory
+from metanas.run.state import from_plain
+from metanas.spaces.initial import initial_weights
+from tasks.stream import stream
+
+
+def start(bench: SearchBench) -> MetaParams:
+    """The parameters before the first step; raises `ConfigError` where `start` names a run of another space."""
+    experiment = bench.experiment
+    weights = initial_weights(bench.net, stream(experiment.seed, "weights"))
+    if experiment.start is None:
+        std = experiment.search.arch_std
+        arch = {
+            kind: logits + std * torch.randn(logits.shape, generator=stream(experiment.seed, "arch", kind))
+            for kind, logits in bench.space.logits().items()
+        }
+    else:
+        learned = _learned(Path(experiment.start))
+        head = {name: tensor for name, tensor in weights.items() if is_head(name)}
+        weights = _fitting({name: learned.weights.get(name) for name in weights if name not in head}, weights, bench)
+        weights |= head
+        arch = _fitting({name: learned.arch.get(name) for name in bench.space.logits()}, bench.space.logits(), bench)
+    return tree_map(lambda t: t.to(bench.device), MetaParams(weights, arch))
+
+
+def _learned(path: Path) -> MetaParams:
+    """The start that the run has learned, its best on validation classes where it has validated."""
+    directory = RunDirectory(path)
+    directory.experiment()  # refuses what is no meta-trained run
+    name = "best" if directory.checkpoints.has("best") else "last"
+    return from_plain(directory.checkpoints.load(name), torch.device("cpu")).learner.params
+
+
+def _fitting(
+    learned: dict[str, torch.Tensor | None], wanted: dict[str, torch.Tensor], bench: SearchBench
+) -> dict[str, torch.Tensor]:
+    """The learned tensors under the wanted names, where all have the wanted shapes."""
+    found = {}
+    for name, tensor in learned.items():
+        if tensor is None or tensor.shape != wanted[name].shape:
+            raise ConfigError(
+                f"start={bench.experiment.start} is of another space: expected {name} of shape "
+                f"{tuple(wanted[name].shape)}, got {None if tensor is None else tuple(tensor.shape)}; use its space "
+                "and data.channels, or start=null"
+            )
+        found[name] = tensor
+    return found

@@ -1,0 +1,1 @@
+"""Search of a single task: differentiable methods as combinations of small parts."""
