@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from metanas.params import Params
 from metanas.spaces.cell import Cell, Choice, Taken
 from metanas.spaces.conv import Conv, Linear, dense, fold
+from metanas.spaces.mixed import is_mixable, mixed
 from metanas.spaces.norm import Norm
 
 Plan = Mapping[str, Sequence[Sequence[str]]]
@@ -97,6 +98,9 @@ class CellNetwork(nn.Module):
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
+            if gates is not None and not sparse and rows is None and is_mixable(cell, s1):
+                s0, s1 = s1, mixed(cell, s0, s1, gates[kind])
+                continue
             if gates is not None and kind not in taken:
                 taken[kind] = _take(gates[kind], cell.choices, sparse=sparse)
             s0, s1 = s1, cell(s0, s1, taken.get(kind), rows)
