@@ -50,10 +50,14 @@ LAYERS = {
         f"{BOTTOM} metanas.track.jsonl metanas.spaces metanas.objective metanas.problem metanas.strategies tasks",
         "torch numpy matplotlib",
     ),
+    "metanas.bench": Layer(
+        f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.spaces metanas.meta tasks",
+        "torch learn2learn",
+    ),
     "metanas.run": Layer(
         f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint metanas.relax metanas.optim"
         " metanas.objective metanas.spaces metanas.meta metanas.problem metanas.estimators metanas.strategies"
-        " metanas.evaluate tasks",
+        " metanas.evaluate metanas.bench tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),
     "metanas.cli": Layer("metanas.run metanas.config_file metanas.errors tasks.errors", "typer rich"),
