@@ -91,4 +91,3 @@ def as_textbook(params: MetaParams) -> MetaParams:
         {k: w.detach().clone().requires_grad_() for k, w in textbook_weights(params.weights).items()},
         {k: a.detach().clone().requires_grad_() for k, a in params.arch.items()},
     )
-

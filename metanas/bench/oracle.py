@@ -1,6 +1,7 @@
 """MAML by learn2learn on the straight child network, where that package is installed: a second opinion on speed.
 
-learn2learn clones a module and differentiates through the clone; a child of one operation an edge is what it can express.
+learn2learn clones a module and differentiates through the clone; what it can express is a child of one operation an
+edge.
 """
 
 import torch.nn.functional as F
@@ -41,12 +42,10 @@ def child_iteration(setting: Setting) -> Contest:
             clone = learner.clone()
             for _ in range(setting.steps):
                 clone.adapt(F.cross_entropy(clone(episodes.support.x[task]), episodes.support.y[task]))
-            F.cross_entropy(clone(episodes.query.x[task]), episodes.query.y[task]).backward()
+            F.cross_entropy(clone(episodes.query.x[task]), episodes.query.y[task]).backward()  # type: ignore[no-untyped-call]
         return {name: p.grad for name, p in book.named_parameters() if p.grad is not None}
 
-    return Contest(
-        "child_meta_gradient", setting, {OURS: lambda: gradient(loss, start, episodes), LEARN2LEARN: theirs}
-    )
+    return Contest("child_meta_gradient", setting, {OURS: lambda: gradient(loss, start, episodes), LEARN2LEARN: theirs})
 
 
 def children(setting: Setting) -> tuple[nn.Module, textbook.TextbookNetwork]:

@@ -154,7 +154,7 @@ class TextbookCell(nn.Module):
         for _ in range(self.nodes):
             total: Tensor | None = None
             for state in states:
-                ops = self.edges[edge].values()  # type: ignore[operator, union-attr]
+                ops = self.edges[edge].values()  # type: ignore[operator]
                 for column, op in enumerate(ops):
                     value = op(state) if gates is None else gates[edge, column] * op(state)
                     total = value if total is None else total + value

@@ -1,6 +1,6 @@
 """Seconds of several ways to do the same, taken in turn, so that a machine that slows down slows all of them alike.
 
-They are seconds of the processor, which on one thread are those of the clock, but for the time that other programs take.
+They are seconds of the processor: on one thread those of the clock, but for the time that other programs take.
 """
 
 import statistics

@@ -140,7 +140,9 @@ def _processor() -> str:
 
 def lines(result: dict[str, Any]) -> str:
     """The result of `bench` as aligned text."""
-    head = f"{'':20} {'gates':17} {'seconds':>9} {'textbook':>9} {'ratio':>6} {'lean':>6} {'peak MB':>8} {'textbook':>9}"
+    head = (
+        f"{'':20} {'gates':17} {'seconds':>9} {'textbook':>9} {'ratio':>6} {'lean':>6} {'peak MB':>8} {'textbook':>9}"
+    )
     rows = [f"{result['processor']}, {result['threads']} thread, torch {result['torch']}", head]
     rows += [
         f"{item['name']:20} {item['gates']:17} {item['seconds_median']:9.4f} {item['seconds_textbook_median']:9.4f} "

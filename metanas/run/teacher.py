@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from metanas.evaluate.accuracy import accuracies
-from metanas.meta.gradient import MetaGradient, Verdict
+from metanas.meta.batch import Executor
+from metanas.meta.gradient import Verdict
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.relaxation import gumbel
@@ -17,7 +18,7 @@ class Teacher:
     """Functions of parameters and episode numbers alone, so that any process gives the same answer."""
 
     bench: Workbench
-    gradient: MetaGradient
+    execute: Executor
     train: Episodes
     validation: Episodes
 
@@ -28,7 +29,7 @@ class Teacher:
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = gumbel(start.arch, stream(experiment.seed, "noise", iteration))
         loss = Classification(self.bench.net, self.bench.relaxation, temperature, noise)
-        return self.gradient(loss, start, stack([self.train[i] for i in range(first, last)]))
+        return self.execute(loss, start, stack([self.train[i] for i in range(first, last)]))
 
     def scores(self, start: MetaParams, first: int, last: int) -> list[float]:
         """Accuracies of the deployed networks on validation episodes `first` to `last - 1`."""

@@ -46,11 +46,13 @@ class Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        """`a @ b`, `[batch, i, j]` times `[batch, j, k]`."""
         ctx.save_for_backward(a, b)
         return torch.bmm(_packed(a), _packed(b))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients that are products again."""
         a, b = ctx.saved_tensors
         return Product.apply(grad, b.mT), Product.apply(a.mT, grad)  # type: ignore[no-untyped-call]
 
@@ -70,9 +72,7 @@ def basis(height: int, width: int, kernel: int, stride: int, dilation: int, dtyp
 
 
 @lru_cache
-def basis_from_left(
-    height: int, width: int, kernel: int, stride: int, dilation: int, dtype: torch.dtype
-) -> Tensor:
+def basis_from_left(height: int, width: int, kernel: int, stride: int, dilation: int, dtype: torch.dtype) -> Tensor:
     """`basis` of the transposed matrices: `[k * k, output pixels * pixels]`."""
     table = basis(height, width, kernel, stride, dilation, dtype)
-    return table.unflatten(1, (height * width, -1)).transpose(1, 2).flatten(1).contiguous()
+    return table.view(len(table), height * width, -1).transpose(1, 2).flatten(1).contiguous()

@@ -76,17 +76,22 @@ def mixed(cell: Cell, s0: Tensor, s1: Tensor, gates: Tensor) -> Tensor:
         size = (height, width)
         given = _given(weights, number, x, size, wave.stride)
         height, width = (-(-side // wave.stride) for side in size)
-        given = given.unflatten(1, (len(wave.sources), tasks)).sum(1) if len(wave.sources) > 1 else given
+        given = _over_sources(given, tasks) if len(wave.sources) > 1 else given
         pending = given if pending is None else pending + given
-        complete, pending = pending.split([1, len(pending) - 1])
-        x = complete[0].unflatten(-1, (-1, n))
+        complete, pending = torch.split(pending, [1, len(pending) - 1])
+        x = complete[0].reshape(*complete.shape[1:3], -1, n)
         states.append(x.view(-1, height, width, n).permute(3, 0, 1, 2))
     return dense(join(states, tasks))
 
 
 def _inwards(x: Tensor, tasks: int) -> Tensor:
     """`[n, tasks * C, h, w]` as `[tasks, C, pixels, n]`."""
-    return x.permute(1, 2, 3, 0).unflatten(0, (tasks, -1)).flatten(2, 3)
+    return x.permute(1, 2, 3, 0).reshape(tasks, x.shape[1] // tasks, -1, len(x))
+
+
+def _over_sources(given: Tensor, tasks: int) -> Tensor:
+    """The sum over source states, `[targets, sources * tasks, ...]` to `[targets, tasks, ...]`."""
+    return given.reshape(len(given), -1, tasks, *given.shape[2:]).sum(1)
 
 
 class _Weights:
@@ -101,7 +106,7 @@ class _Weights:
         everywhere = [edge for rows in self.rows for edge in rows]
         # [tasks, edges, ops] -> for every wave and op [edges * tasks]
         ordered = gates[:, everywhere].transpose(0, 1)
-        self._gates = [part.flatten(0, 1).unbind(1) for part in ordered.split([len(rows) for rows in self.rows])]
+        self._gates = [part.flatten(0, 1).unbind(1) for part in torch.split(ordered, [len(rows) for rows in self.rows])]
         self._pieces: dict[str, Sequence[Tensor]] = {}
 
     def gates(self, wave: int, op: str) -> Tensor:
@@ -117,7 +122,7 @@ class _Weights:
             rows = self.rows[:1] if is_strided else self.rows
             modules = [self._cell.edges[edge][op].get_submodule(path) for group in rows for edge in group]
             stacked = torch.stack([module.weight for module in modules])  # type: ignore[misc]
-            self._pieces[name] = stacked.split([len(group) for group in rows])
+            self._pieces[name] = torch.split(stacked, [len(group) for group in rows])
         piece = self._pieces[name][wave]
         shape = piece.shape[1 + (piece.ndim == 6) :]
         return piece.reshape(-1, len(self._waves[wave].sources) * self._tasks, *shape)
@@ -135,7 +140,7 @@ def _given(weights: _Weights, wave: int, x: Tensor, size: tuple[int, int], strid
     if separable or dilated:
         names = [(f"{op}.first", SEPARABLE[op], 1) for op in separable] + [(op, DILATED[op], 2) for op in dilated]
         y = _blocks(weights, wave, active, size, stride, names)
-        halves = y.split([len(separable), len(dilated)])
+        halves = torch.split(y, [len(separable), len(dilated)])
         if dilated:
             parts.append(_weighed(halves[1], weights, wave, dilated))
         if separable:
@@ -171,7 +176,7 @@ def _shared(weights: _Weights, wave: int, x: Tensor, size: tuple[int, int], stri
     taken = torch.stack([weights.gates(wave, op) for op in ops], dim=-1)  # [targets, groups, ops]
     stacked = torch.stack(values).view(len(ops), groups, -1)
     out = torch.bmm(taken.transpose(0, 1), stacked.transpose(0, 1))  # [groups, targets, C * pixels' * n]
-    return [out.transpose(0, 1).unflatten(2, (channels, -1))]
+    return [out.view(groups, -1, channels, out.shape[2] // channels).transpose(0, 1)]
 
 
 def _reduced(weights: _Weights, wave: int, x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -186,7 +191,7 @@ def _reduced(weights: _Weights, wave: int, x: Tensor, size: tuple[int, int]) -> 
         weight = weights.of(wave, f"skip_connect.{name}").flatten(3)  # [targets, groups, C / 2, C]
         corner = x[:, :, start::2, start::2].reshape(groups, channels, -1)
         flat = Product.apply(weight.transpose(0, 1).flatten(1, 2), corner)  # type: ignore[no-untyped-call]
-        halves.append(flat.unflatten(1, (len(weight), -1)))
+        halves.append(flat.view(groups, len(weight), -1, flat.shape[2]))
     joined = torch.cat(halves, dim=2).transpose(0, 1)
     return normalise_rows(joined.flatten(0, 2)).view(joined.shape)
 

@@ -34,7 +34,7 @@ LAYERS = {
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch"),
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.
-    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt tasks.catalogue", ""),
+    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch tasks.catalogue", ""),
     "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.estimators": Layer(
