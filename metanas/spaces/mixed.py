@@ -79,7 +79,7 @@ def mixed(cell: Cell, s0: Tensor, s1: Tensor, gates: Tensor) -> Tensor:
         given = _over_sources(given, tasks) if len(wave.sources) > 1 else given
         pending = given if pending is None else pending + given
         complete, pending = torch.split(pending, [1, len(pending) - 1])
-        x = complete[0].reshape(*complete.shape[1:3], -1, n)
+        x = complete[0].contiguous().view(*complete.shape[1:3], -1, n)
         states.append(x.view(-1, height, width, n).permute(3, 0, 1, 2))
     return dense(join(states, tasks))
 
