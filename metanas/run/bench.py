@@ -48,8 +48,8 @@ QUICK = Extent(
     Setting(resolution=16, channels=4, nodes=2, n_query=3, steps=2, tasks=2),
     Setting(resolution=16, channels=4, cells=3, nodes=2, n_way=10, stem="plain"),
     4,
-    3,
-    2.0,
+    2,
+    1.0,
     {"tasks": (1, 2), "ways": (2, 5), "cells": (2, 3), "channels": (2, 4)},
 )
 
