@@ -177,6 +177,22 @@ def fetch_data(
 
 
 @app.command()
+def bench(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
+) -> None:
+    """Time adaptation, meta-training and search on one thread, beside a textbook implementation in the same run."""
+    with plainly():
+        import json
+
+        from metanas.run.bench import bench as measure
+        from metanas.run.bench import lines
+
+        found = measure(quick=quick, say=lambda line: typer.echo(f"measuring: {line}", err=True))
+        typer.echo(json.dumps(found, indent=2) if as_json else lines(found))
+
+
+@app.command()
 def demo(overrides: Overrides = None, out: Out = None, quiet: Quiet = False) -> None:
     """Meta-train on built-in characters, adapt to unseen scripts, evaluate: a few minutes on two cores."""
     with plainly():

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metanas.config import Experiment
+from metanas.config.search import SearchExperiment
 from metanas.errors import ConfigError
-from metanas.search_config import SearchExperiment
 
 AnyExperiment = Experiment | SearchExperiment
 """What a configuration file can define."""

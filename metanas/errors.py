@@ -23,3 +23,7 @@ class RunError(MetaNasError, OSError):
 
 class NonFiniteError(MetaNasError, ArithmeticError):
     """A loss or gradient that is not a number; names the step and the task."""
+
+
+class MemoryShortError(MetaNasError, MemoryError):
+    """A task that needs more memory than there is."""

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from metanas.config.search import MethodName, SearchExperiment
 from metanas.errors import ConfigError
 from metanas.optim import Adam, Sgd
 from metanas.run import build
@@ -21,7 +22,6 @@ from metanas.search.schedule import cosine, geometric, linear
 from metanas.search.searcher import Pace, Searcher
 from metanas.search.snas import snas
 from metanas.search.unrolled import Unrolled
-from metanas.search_config import MethodName, SearchExperiment
 from metanas.spaces.space import SearchSpace
 from tasks.augment import Augmentation, horizontal_flip, random_crop
 from tasks.bank import ImageBank

@@ -19,9 +19,9 @@ from pathlib import Path
 from metanas.atomic import write_atomically
 from metanas.checkpoint import Checkpoints
 from metanas.config import Experiment
+from metanas.config.search import SearchExperiment
 from metanas.config_file import AnyExperiment, defines_search, dump_experiment, load_experiment, load_search
 from metanas.errors import ConfigError, RunError
-from metanas.search_config import SearchExperiment
 
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
 """Parts of a configuration that evaluation and adaptation may override."""

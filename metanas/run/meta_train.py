@@ -11,6 +11,7 @@ from metanas.config import Experiment
 from metanas.errors import NonFiniteError
 from metanas.evaluate.interval import Interval, interval, stratified
 from metanas.evaluate.logits import describe
+from metanas.meta.batch import Executor
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
@@ -68,7 +69,8 @@ class _Loop:
         directory: RunDirectory,
     ) -> None:
         self.bench, self.learner = bench, learner
-        self.teacher = Teacher(bench, learner.gradient, train, validation)
+        execute = Executor(learner.gradient, bench.experiment.meta.execute)
+        self.teacher = Teacher(bench, execute, train, validation)
         self.directory = directory
 
     def run(self, state: Progressed, *, quiet: bool, resume: bool) -> None:

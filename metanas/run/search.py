@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
+from metanas.config.search import SearchExperiment
 from metanas.errors import NonFiniteError
 from metanas.evaluate.accuracy import accuracy
 from metanas.evaluate.logits import describe
@@ -23,7 +24,6 @@ from metanas.run.search_state import Searched, from_plain, to_plain
 from metanas.run.start import start
 from metanas.search.collapse import signs, skip_ratios
 from metanas.search.curvature import dominant_eigenvalue
-from metanas.search_config import SearchExperiment
 from metanas.spaces.cost import cost
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.space import Genotype

@@ -4,12 +4,12 @@ from typing import NamedTuple, cast
 
 import torch
 
+from metanas.config.search import SearchExperiment
 from metanas.config_file import dump_experiment
 from metanas.errors import CheckpointError
 from metanas.optim import AdamState
 from metanas.params import MetaParams, Metrics, Params
 from metanas.search.searcher import SearchState
-from metanas.search_config import SearchExperiment
 
 
 class Searched(NamedTuple):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from metanas.evaluate.accuracy import accuracies
-from metanas.meta.batch import merge
-from metanas.meta.gradient import MetaGradient, Verdict
+from metanas.meta.batch import Executor, merge
+from metanas.meta.gradient import Verdict
 from metanas.meta.ways import narrow, widen
 from metanas.objective import Classification
 from metanas.params import MetaParams
@@ -19,7 +19,7 @@ class Teacher:
     """Functions of parameters and episode numbers alone, so that any process gives the same answer."""
 
     bench: Workbench
-    gradient: MetaGradient
+    execute: Executor
     train: Episodes
     validation: tuple[Episodes, ...]
     """Of each data set of meta-training."""
@@ -36,7 +36,7 @@ class Teacher:
         for stack in self.train.stacks(range(first, last)):
             net = self.bench.net_of(stack.n_way)
             loss = Classification(net, self.bench.relaxation, temperature, noise, warming, criterion)
-            verdicts.append(widen(self.gradient(loss, narrow(start, net), stack.episode), start))
+            verdicts.append(widen(self.execute(loss, narrow(start, net), stack.episode), start))
         return merge(verdicts)
 
     def scores(self, start: MetaParams, source: int, first: int, last: int) -> list[float]:

@@ -34,25 +34,27 @@ class Depthwise(Conv):
         """The same by one matrix a channel."""
         n, channels, height, width = x.shape
         kernel = self.weight.shape[-1]
-        basis = _basis(height, width, kernel, self.stride, self.dilation, x.dtype)
-        matrices = (self.weight.reshape(channels, -1) @ basis).view(channels, height * width, -1)
+        table = basis(height, width, kernel, self.stride, self.dilation, x.dtype)
+        matrices = (self.weight.reshape(channels, -1) @ table).view(channels, height * width, -1)
         # [channels, n, pixels] times [channels, pixels, pixels of the output]
-        out: Tensor = _Product.apply(x.transpose(0, 1).reshape(channels, n, -1), matrices)  # type: ignore[no-untyped-call]
+        out: Tensor = Product.apply(x.transpose(0, 1).reshape(channels, n, -1), matrices)  # type: ignore[no-untyped-call]
         return dense(out.transpose(0, 1).unflatten(2, (-(-height // self.stride), -1)))  # type: ignore[no-untyped-call]
 
 
-class _Product(torch.autograd.Function):
+class Product(torch.autograd.Function):
     """`torch.bmm`, whose gradients arrive in strides that would make it a slow loop over single products."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        """`a @ b`, `[batch, i, j]` times `[batch, j, k]`."""
         ctx.save_for_backward(a, b)
         return torch.bmm(_packed(a), _packed(b))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients that are products again."""
         a, b = ctx.saved_tensors
-        return _Product.apply(grad, b.mT), _Product.apply(a.mT, grad)  # type: ignore[no-untyped-call]
+        return Product.apply(grad, b.mT), Product.apply(a.mT, grad)  # type: ignore[no-untyped-call]
 
 
 def _packed(matrices: Tensor) -> Tensor:
@@ -61,9 +63,16 @@ def _packed(matrices: Tensor) -> Tensor:
 
 
 @lru_cache
-def _basis(height: int, width: int, kernel: int, stride: int, dilation: int, dtype: torch.dtype) -> Tensor:
+def basis(height: int, width: int, kernel: int, stride: int, dilation: int, dtype: torch.dtype) -> Tensor:
     """What each entry of a kernel contributes to the matrix of its convolution: `[k * k, pixels * output pixels]`."""
     entries = torch.eye(kernel * kernel, dtype=dtype).view(-1, 1, kernel, kernel)
     pixels = torch.eye(height * width, dtype=dtype).view(-1, 1, height, width)
     moved = F.conv2d(pixels, entries, None, stride, dilation * (kernel // 2), dilation)
     return moved.transpose(0, 1).flatten(1).contiguous()
+
+
+@lru_cache
+def basis_from_left(height: int, width: int, kernel: int, stride: int, dilation: int, dtype: torch.dtype) -> Tensor:
+    """`basis` of the transposed matrices: `[k * k, output pixels * pixels]`."""
+    table = basis(height, width, kernel, stride, dilation, dtype)
+    return table.view(len(table), height * width, -1).transpose(1, 2).flatten(1).contiguous()

@@ -100,7 +100,7 @@ class Edges(nn.ModuleList):
         self._ends = ends
         self._width = width
         self._inputs = inputs
-        self._stride = stride
+        self.stride = stride
 
     def forward(
         self, inputs: Sequence[Tensor], taken: Mapping[Choice, Taken] | None, rows: int | None = None
@@ -149,4 +149,4 @@ class Edges(nn.ModuleList):
 
     def _state(self, total: Tensor | None, like: Tensor) -> Tensor:
         """A node's sum; a node without any edge is zero."""
-        return torch.zeros_like(like[:, :, :: self._stride, :: self._stride]) if total is None else total
+        return torch.zeros_like(like[:, :, :: self.stride, :: self.stride]) if total is None else total

@@ -10,6 +10,7 @@ from metanas.spaces.cell import Cell
 from metanas.spaces.conv import Conv, dense, fold
 from metanas.spaces.edges import Choice, Taken, take
 from metanas.spaces.head import Head, LinearHead
+from metanas.spaces.mixed import is_mixable, mixed
 from metanas.spaces.norm import Norm
 from metanas.spaces.relation import RelationHead
 
@@ -122,6 +123,9 @@ class CellNetwork(nn.Module):
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
+            if gates is not None and not sparse and rows is None and is_mixable(cell, s1):
+                s0, s1 = s1, mixed(cell, s0, s1, gates[kind])
+                continue
             if gates is not None and kind not in taken:
                 taken[kind] = take(gates[kind], cell.edges.choices, sparse=sparse)
             s0, s1 = s1, cell(s0, s1, taken.get(kind), rows)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 DIMS = (0, 2, 3)
+EPS = 1e-5
+"""Added to every variance."""
 
 
 class Norm(nn.Module):
@@ -21,7 +23,7 @@ class Norm(nn.Module):
     with the support set that stands in the first `rows` of the batch (*inductive*).
     """
 
-    def __init__(self, channels: int, *, affine: bool = False, eps: float = 1e-5) -> None:
+    def __init__(self, channels: int, *, affine: bool = False, eps: float = EPS) -> None:
         super().__init__()
         self.eps = eps
         self.scale = nn.Parameter(torch.ones(channels)) if affine else None
@@ -50,6 +52,12 @@ def standardise(x: Tensor, eps: float, rows: int | None = None) -> Tensor:
 def _wide(per_channel: Tensor) -> Tensor:
     """One number a channel, in a shape that multiplies features."""
     return per_channel[:, None, None]
+
+
+def normalise_rows(x: Tensor) -> Tensor:
+    """`[rows, length]`, every row with zero mean and unit variance: `standardise` of channels that lie in rows."""
+    out: Tensor = _NormaliseRows.apply(x)  # type: ignore[no-untyped-call]
+    return out
 
 
 class _Normalise(torch.autograd.Function):
@@ -99,18 +107,59 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, along: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         grad, x, mean, inverse = ctx.saved_tensors
-        if torch.is_grad_enabled():  # for a third derivative the statistics are functions of x
-            centred = x - _mean(x)
-            inverse = torch.rsqrt(_mean(centred.square()) + ctx.eps)
-        else:
-            centred, inverse = x - _wide(mean), _wide(inverse)
-        z = centred * inverse
-        g, v = grad - _mean(grad), along - _mean(along)
-        gz, vz = _mean(g * z), _mean(v * z)
-        d_grad = inverse * (v - z * vz)
-        dx = -inverse.square() * (vz * g + gz * v + (_mean(g * v) - 3 * gz * vz) * z)
-        return d_grad, dx, None, None, None
+        return *_twice(along, grad, x, (_wide(mean), _wide(inverse)), DIMS, ctx.eps), None, None, None
 
 
-def _mean(x: Tensor) -> Tensor:
-    return x.mean(DIMS, keepdim=True)
+class _NormaliseRows(torch.autograd.Function):
+    """`normalise_rows`, fused as `_Normalise` is: a layer norm's kernels work on rows, a batch norm's crawl on them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        out, mean, inverse = torch.native_layer_norm(x, x.shape[1:], None, None, EPS)
+        ctx.save_for_backward(x, mean, inverse)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        out: Tensor = _RowsGradient.apply(grad, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        return out
+
+
+class _RowsGradient(torch.autograd.Function):
+    """The gradient of `normalise_rows`; see `_Gradient`."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(grad, x, mean, inverse)
+        dx: Tensor
+        dx, _, _ = torch.ops.aten.native_layer_norm_backward(
+            grad.contiguous(), x, x.shape[1:], mean, inverse, None, None, [True, False, False]
+        )
+        return dx
+
+    @staticmethod
+    def backward(ctx: Any, along: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        grad, x, mean, inverse = ctx.saved_tensors
+        return *_twice(along, grad, x, (mean, inverse), (1,), EPS), None, None
+
+
+def _twice(
+    along: Tensor, grad: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], dims: tuple[int, ...], eps: float
+) -> tuple[Tensor, Tensor]:
+    """Derivatives of the gradient with respect to `grad` and to `x`, times `along`: the formula of `_Gradient`."""
+    mean, inverse = statistics
+    if torch.is_grad_enabled():  # for a third derivative the statistics are functions of x
+        centred = x - _mean(x, dims)
+        inverse = torch.rsqrt(_mean(centred.square(), dims) + eps)
+    else:
+        centred = x - mean
+    z = centred * inverse
+    g, v = grad - _mean(grad, dims), along - _mean(along, dims)
+    gz, vz = _mean(g * z, dims), _mean(v * z, dims)
+    d_grad = inverse * (v - z * vz)
+    dx = -inverse.square() * (vz * g + gz * v + (_mean(g * v, dims) - 3 * gz * vz) * z)
+    return d_grad, dx
+
+
+def _mean(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return x.mean(dims, keepdim=True)

@@ -35,9 +35,8 @@ LAYERS = {
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.
-    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt tasks.catalogue", ""),
-    "metanas.search_config": Layer("metanas.config metanas.errors", ""),
-    "metanas.config_file": Layer("metanas.config metanas.search_config metanas.errors", "omegaconf yaml"),
+    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch tasks.catalogue", ""),
+    "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.search": Layer(
         f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces.space tasks.episode",
@@ -56,12 +55,16 @@ LAYERS = {
         f"{BOTTOM} metanas.track.jsonl metanas.spaces metanas.objective metanas.problem metanas.strategies tasks",
         "torch numpy matplotlib",
     ),
+    "metanas.bench": Layer(
+        f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.spaces metanas.meta tasks",
+        "torch learn2learn",
+    ),
     "metanas.run": Layer(
-        f"{BOTTOM} metanas.config metanas.search_config metanas.config_file metanas.track metanas.checkpoint"
+        f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint"
         " metanas.relax metanas.optim"
         " metanas.objective metanas.spaces metanas.meta metanas.search metanas.problem metanas.estimators"
         " metanas.strategies"
-        " metanas.evaluate tasks",
+        " metanas.evaluate metanas.bench tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),
     "metanas.cli": Layer("metanas.run metanas.config_file metanas.errors tasks.errors", "typer rich"),

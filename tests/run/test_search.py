@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from metanas.config.search import SearchExperiment
 from metanas.config_file import load_search
 from metanas.errors import ConfigError, NonFiniteError
 from metanas.run.build_search import SearchBench
@@ -21,7 +22,6 @@ from metanas.run.report import report
 from metanas.run.search import _Search, search
 from metanas.run.search_state import Searched
 from metanas.run.start import start
-from metanas.search_config import SearchExperiment
 from metanas.track.jsonl import read_rows
 
 from .conftest import flat

@@ -4,7 +4,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from metanas.config import Data, Space, Wandb, between, check_name
+from metanas.config.data import Data
+from metanas.config.network import Space
+from metanas.config.ranges import between, check_name
+from metanas.config.tracking import Wandb
 from metanas.errors import ConfigError
 
 MethodName = Literal[

@@ -1,0 +1,1 @@
+"""How fast the package is, beside a textbook implementation of the same method in the same run."""

@@ -1,0 +1,122 @@
+"""Each item of the benchmark: what we do, and what the textbook does, on the same tasks from the same start."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from metanas.bench.methods import Textbook, as_textbook
+from metanas.bench.setting import Gates, Setting
+from metanas.meta.adapt import Inner, adapt
+from metanas.meta.learner import Descent
+from metanas.meta.maml import Maml
+from metanas.objective import LossFn
+from metanas.optim import Adam
+from metanas.params import MetaParams, detach, leaves, spread
+from tasks.episode import Batch, Episode
+
+OURS, TEXTBOOK, LEAN = "ours", "textbook", "lean"
+"""The contestants; `lean` is the textbook without the habits that cost time and change no result."""
+
+Work = Callable[[], object]
+
+
+class Contest(NamedTuple):
+    """The same work done in several ways."""
+
+    name: str
+    setting: Setting
+    ways: dict[str, Work]
+
+
+def contests(setting: Setting, search: Setting, batch: int) -> list[Contest]:
+    """All items with the gates of the settings; `batch` images are in each batch of a search step."""
+    return [adapted_task(setting), meta_iteration(setting), darts_step(search, batch)]
+
+
+def inner(setting: Setting, *, first_order: bool) -> Inner:
+    """T-NAS's step size for weights, and one for logits that keeps softmax gates apart from 0 and 1."""
+    return Inner(setting.steps, lr_weights=0.1, lr_arch=1.0, first_order=first_order)
+
+
+def adapted_task(setting: Setting) -> Contest:
+    """A new task's inner loop on weights and logits, at first order: nothing is differentiated through it."""
+    start, episodes = setting.start(), setting.episodes(1)
+    steps, loss = inner(setting, first_order=True), setting.objective()
+    alone = Episode(*(Batch(part.x[0], part.y[0]) for part in episodes))
+    ways: dict[str, Work] = {
+        OURS: lambda: adapt(loss, detach(spread(start, 1), requires_grad=True), episodes.support, steps)
+    }
+    for name, book in _books(setting):
+        ways[name] = lambda book=book: book.adapt(as_textbook(start), alone, steps)  # type: ignore[misc]
+    return Contest("adapted_task", setting, ways)
+
+
+def meta_iteration(setting: Setting) -> Contest:
+    """The exact MAML gradient of a meta-batch, and Adam's step."""
+    start, episodes = setting.start(), setting.episodes(setting.tasks)
+    steps, loss = inner(setting, first_order=False), setting.objective()
+    learner = Descent(Maml(steps), Adam())
+    state = learner.init(start)
+    ways: dict[str, Work] = {OURS: lambda: learner.step(state, [learner.gradient(loss, start, episodes)], 1.0)}
+    for name, book in _books(setting):
+        ways[name] = _textbook_iteration(book, as_textbook(start), episodes, steps)
+    return Contest("meta_iteration", setting, ways)
+
+
+def _textbook_iteration(book: Textbook, start: MetaParams, episodes: Episode, steps: Inner) -> Work:
+    ours = Adam()
+    optimiser = torch.optim.Adam(
+        [
+            {"params": list(start.weights.values()), "lr": ours.lr_weights},
+            {"params": list(start.arch.values()), "lr": ours.lr_arch, "betas": (ours.beta1_arch, ours.beta2)},
+        ]
+    )
+
+    def iterate() -> None:
+        gradient = book.meta_gradient(start, episodes, steps)
+        for leaf, g in zip(leaves(start), leaves(gradient), strict=True):
+            leaf.grad = g / len(episodes.support.y)
+        torch.nn.utils.clip_grad_norm_(leaves(start), ours.clip)
+        optimiser.step()
+
+    return iterate
+
+
+def darts_step(setting: Setting, images: int) -> Contest:
+    """First-order DARTS: the weights move on one batch of `images`, then the logits on another."""
+    start, (train, held_out) = setting.start(), batches(setting, images)
+    loss, rates = setting.objective(), (0.025, 0.3)
+    ours = detach(start, requires_grad=True)
+    ways: dict[str, Work] = {OURS: lambda: search_step(loss, ours, train, held_out, rates)}
+    for name, book in _books(setting):
+        theirs = as_textbook(start)
+        ways[name] = lambda book=book, theirs=theirs: book.search_step(theirs, train, held_out, rates)  # type: ignore[misc]
+    return Contest("darts_search_step", setting, ways)
+
+
+def batches(setting: Setting, images: int) -> tuple[Batch, Batch]:
+    """Two batches of noise."""
+    query = replace(setting, n_query=-(-images // setting.n_way)).episodes(2).query
+    first, second = (Batch(query.x[i, :images], query.y[i, :images]) for i in range(2))
+    return first, second
+
+
+def search_step(
+    loss: LossFn, params: MetaParams, train: Batch, held_out: Batch, rates: tuple[float, float]
+) -> MetaParams:
+    """First-order DARTS (arXiv 1806.09055, section 2.3): a step of the weights, then one of the logits."""
+    weights, arch = (Inner(1, *pair, first_order=True) for pair in ((rates[0], 0.0), (0.0, rates[1])))
+    moved = detach(adapt(loss, params, train, weights), requires_grad=True)
+    return detach(adapt(loss, moved, held_out, arch), requires_grad=True)
+
+
+def _books(setting: Setting) -> list[tuple[str, Textbook]]:
+    return [(TEXTBOOK, Textbook(setting)), (LEAN, Textbook(setting, habits=False))]
+
+
+def both(setting: Setting) -> list[Setting]:
+    """With the package's default gates, and with softmax gates."""
+    kinds: tuple[Gates, ...] = ("straight_through", "softmax")
+    return [replace(setting, gates=kind) for kind in kinds]

@@ -1,0 +1,39 @@
+"""The memory that a piece of work needs at its peak."""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+from metanas.errors import RunError
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """How far `work` makes the memory of a process grow at its peak, in bytes.
+
+    It runs in a forked process of its own; called before any other work, no memory is left over for it to use.
+    """
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_grow, args=(work, there))
+    process.start()
+    there.close()
+    try:
+        return int(here.recv())
+    except EOFError as error:
+        raise RunError("a process that measures memory has died, perhaps for lack of it; use --quick") from error
+    finally:
+        process.join()
+
+
+def _grow(work: Callable[[], object], answer: Connection) -> None:
+    before = _resident()
+    work()
+    answer.send(_resident() - before)
+
+
+def _resident() -> int:
+    """The most memory that this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,54 @@
+"""Seconds of several ways to do the same, taken in turn, so that a machine that slows down slows all of them alike.
+
+They are seconds of the processor: on one thread those of the clock, but for the time that other programs take.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+
+class Times(NamedTuple):
+    """Seconds of repeated runs."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles around the median; of fewer than four runs the fastest and the slowest."""
+        if len(self.seconds) < 4:
+            return min(self.seconds), max(self.seconds)
+        first, _, third = statistics.quantiles(self.seconds, n=4)
+        return first, third
+
+
+def race(ways: Mapping[str, Callable[[], object]], rounds: int, budget: float) -> dict[str, Times]:
+    """Each way once per round, in turn, after one round that is not counted.
+
+    Args:
+        ways: by name.
+        rounds: at most so many are counted, and at least two.
+        budget: seconds after which no further round begins.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    began = time.perf_counter()
+    for done in range(rounds + 1):
+        if done > 2 and time.perf_counter() - began > budget:
+            break
+        for name, way in ways.items():
+            taken = _time(way)
+            if done:
+                seconds[name].append(taken)
+    return {name: Times(tuple(values)) for name, values in seconds.items()}
+
+
+def _time(way: Callable[[], object]) -> float:
+    began = time.process_time()
+    way()
+    return time.process_time() - began

@@ -1,0 +1,59 @@
+"""All groups of a meta-training run together."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from metanas.config.data import Data, Task
+from metanas.config.judging import Adapt, Evaluate
+from metanas.config.meta import METRIC, Meta
+from metanas.config.network import Relax, Space
+from metanas.config.ranges import between
+from metanas.config.tracking import Track
+from metanas.errors import ConfigError
+from metanas.meta.adapt import Inner
+from metanas.optim import Adam
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that defines a run; the run is a function of it."""
+
+    name: str = "experiment"
+    """For people: the run directory and the tracker use it."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    threads: int = 0
+    """CPU processes of one thread, each working on its own tasks; 0 means one for each core. Changes no result."""
+    data: Data = field(default_factory=Data)
+    task: Task = field(default_factory=Task)
+    space: Space = field(default_factory=Space)
+    relax: Relax = field(default_factory=Relax)
+    inner: Inner = field(default_factory=Inner)
+    outer: Adam = field(default_factory=Adam)
+    meta: Meta = field(default_factory=Meta)
+    adapt: Adapt = field(default_factory=Adapt)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    track: Track = field(default_factory=Track)
+
+    def __post_init__(self) -> None:
+        between("threads", self.threads, 0, 1024)
+        if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
+            raise ConfigError(f"name must be usable as a directory name, got {self.name!r}")
+        adapt = self.adapt
+        is_stepless = adapt.steps == adapt.child_steps == 0
+        if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier == "means"):
+            raise ConfigError(
+                f"meta.gradient={self.meta.gradient} takes no support steps: expected adapt.steps=0 "
+                f"adapt.child_steps=0 adapt.classifier=means, got {adapt.steps}, {adapt.child_steps} and "
+                f"{adapt.classifier}; set these three too"
+            )
+
+        if self.inner.rates != "fixed" and self.meta.gradient != "maml":
+            raise ConfigError(
+                f"inner.rates={self.inner.rates} is learned through the inner loop, which meta.gradient=maml "
+                f"differentiates, got meta.gradient={self.meta.gradient}; take inner.rates=fixed"
+            )
+
+    def temperature(self, iteration: int) -> float:
+        """The temperature of the gates at that outer iteration; it begins to fall after the warm-up."""
+        return self.relax.temperature(self.meta.search_progress(iteration))

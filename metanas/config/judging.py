@@ -1,0 +1,72 @@
+"""What happens after meta-training: how a new task is adapted to, and how a run is judged."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from metanas.config.ranges import between
+from metanas.errors import ConfigError
+from tasks.catalogue import CARDS
+
+
+@dataclass(frozen=True)
+class Adapt:
+    """How a new task is adapted to after meta-training."""
+
+    strategy: Literal["gradient", "prior", "random", "uniform"] = "gradient"
+    """How the cell of a task is found. `gradient`: support steps, then decoding (T-NAS). `prior`: the cell of the
+    meta-learned logits, one for all tasks (Auto-MAML). `random`: a uniform draw for each task. `uniform`: no cell, all
+    operations with equal weights; needs `deploy` supernet."""
+    steps: int = 5
+    """Support steps on the supernet, weights and logits together; then the cell is decoded. `prior` and `random` spend
+    them on the child."""
+    child_steps: int = 5
+    """Further support steps on the weights of the decoded child; they count in the reported seconds."""
+    lr_weights: float | None = None
+    """Step size of the weights; without it that of `inner`."""
+    lr_arch: float | None = None
+    """Step size of the logits; without it that of `inner`. 0 gives every task the same cell."""
+    deploy: Literal["child", "supernet"] = "child"
+    """The network that is handed out and whose accuracy is the headline."""
+    classifier: Literal["trained", "means"] = "trained"
+    """The classifier of that network: as trained with it, or the class means of the support set's features."""
+
+    def __post_init__(self) -> None:
+        wanted = {"uniform": "supernet", "prior": "child", "random": "child"}.get(self.strategy, self.deploy)
+        if self.deploy != wanted:
+            raise ConfigError(
+                f"adapt.strategy={self.strategy} leaves no {self.deploy} to hand out; expected adapt.deploy={wanted}, "
+                f"got {self.deploy}"
+            )
+        between("adapt.steps", self.steps, 0, 10**6)
+        between("adapt.child_steps", self.child_steps, 0, 10**6)
+        for name in ("lr_weights", "lr_arch"):
+            if getattr(self, name) is not None:
+                between(f"adapt.{name}", getattr(self, name), 0.0, 1e6)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How a run is judged."""
+
+    episodes: int = 600
+    """Episodes of test classes."""
+    n_query: int = 15
+    """Query images a class."""
+    sources: list[str] = field(default_factory=list)
+    """Data sets whose classes are shown, each in `episodes` episodes, e.g. [omniglot, glyphs]; without any those of
+    meta-training. The headline is the mean over them."""
+    chunk: int = 8
+    """Episodes scored in one call, in one process."""
+    timed: int = 10
+    """Episodes that are also adapted one at a time, for the seconds a task."""
+    checkpoint: Literal["best", "last"] = "best"
+    """`best` is chosen on validation classes."""
+
+    def __post_init__(self) -> None:
+        between("evaluate.episodes", self.episodes, 2, 10**9)  # one has no interval
+        between("evaluate.n_query", self.n_query, 1, 1000)
+        for name in self.sources:
+            if name not in CARDS or self.sources.count(name) > 1:
+                raise ConfigError(f"evaluate.sources names data sets, each once, of {', '.join(CARDS)}, got {name!r}")
+        between("evaluate.chunk", self.chunk, 1, 10**6)
+        between("evaluate.timed", self.timed, 1, 10**6)

@@ -1,0 +1,61 @@
+"""The networks that are searched or trained, and how logits become gates."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from metanas.config.ranges import between
+from metanas.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Space:
+    """The search space, or a fixed network."""
+
+    kind: Literal["fewshot", "darts", "nas_bench_201", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
+    """`fewshot`, `darts` and `nas_bench_201` are searched; the others are networks with nothing to decide."""
+    width: int = 16
+    """Channels of a node in the first cell, 16 in T-NAS, DARTS and NAS-Bench-201; filters of Conv-4, published with 32
+    and 64, or of the first block of ResNet-12, published with 64."""
+    nodes: int = 2
+    """Intermediate nodes of a cell; T-NAS and DARTS have 4, `nas_bench_201` always 3. Fixed networks have none."""
+    cells: int | None = None
+    """Cells of the network of `darts`, 8 unless given, or of each stage of `nas_bench_201`, 5 unless given; `fewshot`
+    always has two."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "fewshot" and self.cells not in (None, 2):
+            raise ConfigError(
+                f"space.cells must be null or 2 for space.kind=fewshot, got {self.cells}; space.kind=darts stacks more"
+            )
+        if self.kind == "nas_bench_201" and self.nodes != 3:
+            raise ConfigError(
+                f"space.nodes must be 3 for space.kind=nas_bench_201, whose cells have three nodes after their input, "
+                f"got {self.nodes}"
+            )
+
+
+@dataclass(frozen=True)
+class Relax:
+    """How logits become gates, and how the temperature falls in meta-training."""
+
+    kind: Literal["straight_through", "softmax", "gumbel_softmax", "soft_pruning"] = "straight_through"
+    temperature_start: float = 0.0
+    """At the first outer iteration."""
+    temperature_end: float = 0.0
+    """At the end of the ramp and in evaluation."""
+    ramp: float = 0.5
+    """Share of meta-training over which the temperature falls linearly, 0 to 1."""
+    threshold: float = 0.01
+    """Gates of soft pruning that are at most this are left out, 0 to 1; other gates have none."""
+
+    def __post_init__(self) -> None:
+        least = 0.0 if self.kind == "straight_through" else 0.01
+        for name in ("temperature_start", "temperature_end"):
+            between(f"relax.{name}", getattr(self, name), least, 100.0)
+        between("relax.ramp", self.ramp, 0.0, 1.0)
+        between("relax.threshold", self.threshold, 0.0, 1.0)
+
+    def temperature(self, progress: float) -> float:
+        """The temperature when `progress` (0 to 1) of meta-training is done."""
+        share = min(1.0, progress / self.ramp) if self.ramp > 0 else 1.0
+        return self.temperature_start + share * (self.temperature_end - self.temperature_start)

@@ -1,0 +1,164 @@
+"""`metanas bench`: seconds, memory and growth, beside the textbook in the same run."""
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metanas.bench.contest import LEAN, OURS, TEXTBOOK, Contest, both, contests
+from metanas.bench.growth import growth
+from metanas.bench.memory import peak_bytes
+from metanas.bench.oracle import LEARN2LEARN, child_iteration
+from metanas.bench.setting import Setting
+from metanas.bench.timing import Times, race
+from metanas.config import Experiment
+from metanas.run import build
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    setting: Setting
+    """Of few-shot search."""
+    search: Setting
+    """Of a DARTS search step."""
+    images: int
+    """In a batch of a search step."""
+    rounds: int
+    """At most so many repetitions are counted."""
+    budget: float
+    """Seconds for an item, after which no further round begins."""
+    axes: dict[str, tuple[int, ...]]
+    """What grows, and to what."""
+
+
+STANDARD = Extent(
+    Setting(),
+    Setting(cells=5, n_way=10, stem="plain"),
+    16,
+    9,
+    60.0,
+    {"tasks": (1, 2, 4, 8), "ways": (2, 5, 10), "cells": (2, 4, 6), "channels": (4, 8, 16)},
+)
+QUICK = Extent(
+    Setting(resolution=16, channels=4, nodes=2, n_query=3, steps=2, tasks=2),
+    Setting(resolution=16, channels=4, cells=3, nodes=2, n_way=10, stem="plain"),
+    4,
+    2,
+    1.0,
+    {"tasks": (1, 2), "ways": (2, 5), "cells": (2, 3), "channels": (2, 4)},
+)
+
+
+def bench(*, quick: bool = False, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Measures on one CPU thread and returns what `--json` prints.
+
+    Args:
+        quick: sizes that take less than a minute; their ratios are those of overhead, not of the standard setting.
+        say: is told what is measured next.
+    """
+    device = build.device(Experiment())
+    extent = QUICK if quick else STANDARD
+    items = [
+        item
+        for pair in zip(both(extent.setting), both(extent.search), strict=True)
+        for item in contests(*pair, extent.images)
+    ]
+    say("memory")
+    memory = [{way: peak_bytes(item.ways[way]) for way in (OURS, TEXTBOOK)} for item in items]
+    return {
+        "device": device.type,
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "quick": quick,
+        "default_gates": Experiment().relax.kind,
+        "setting": asdict(replace(extent.setting)),
+        "items": [_item(item, bytes_, extent, say) for item, bytes_ in zip(items, memory, strict=True)],
+        "learn2learn": _learn2learn(extent, say),
+        "growth": list(_growth(extent, say)),
+    }
+
+
+def _item(item: Contest, memory: dict[str, int], extent: Extent, say: Callable[[str], None]) -> dict[str, Any]:
+    say(f"{item.name}, {item.setting.gates} gates")
+    times = race(item.ways, extent.rounds, extent.budget)
+    ours = times[OURS]
+    return {
+        "name": item.name,
+        "gates": item.setting.gates,
+        **_seconds("seconds", ours),
+        **_seconds("seconds_textbook", times[TEXTBOOK]),
+        **_seconds("seconds_lean", times[LEAN]),
+        "ratio": times[TEXTBOOK].median / ours.median,
+        "ratio_lean": times[LEAN].median / ours.median,
+        "runs": len(ours.seconds),
+        "peak_bytes": memory[OURS],
+        "peak_bytes_textbook": memory[TEXTBOOK],
+    }
+
+
+def _learn2learn(extent: Extent, say: Callable[[str], None]) -> dict[str, Any]:
+    try:
+        item = child_iteration(extent.setting)
+    except ImportError:
+        return {"missing": "learn2learn is not installed; scripts/setup.sh installs it"}
+    say(f"{item.name}, learn2learn")
+    times = race(item.ways, extent.rounds, extent.budget)
+    return {
+        "name": item.name,
+        **_seconds("seconds", times[OURS]),
+        **_seconds("seconds_learn2learn", times[LEARN2LEARN]),
+        "ratio": times[LEARN2LEARN].median / times[OURS].median,
+        "runs": len(times[OURS].seconds),
+    }
+
+
+def _growth(extent: Extent, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    for axis, values in extent.axes.items():
+        say(f"growth with {axis}")
+        yield asdict(growth(extent.setting, axis, values, extent.rounds, extent.budget / 2))
+
+
+def _seconds(name: str, times: Times) -> dict[str, Any]:
+    return {f"{name}_median": times.median, f"{name}_spread": list(times.spread)}
+
+
+def _processor() -> str:
+    """The processor's model, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def lines(result: dict[str, Any]) -> str:
+    """The result of `bench` as aligned text."""
+    head = (
+        f"{'':20} {'gates':17} {'seconds':>9} {'textbook':>9} {'ratio':>6} {'lean':>6} {'peak MB':>8} {'textbook':>9}"
+    )
+    rows = [f"{result['processor']}, {result['threads']} thread, torch {result['torch']}", head]
+    rows += [
+        f"{item['name']:20} {item['gates']:17} {item['seconds_median']:9.4f} {item['seconds_textbook_median']:9.4f} "
+        f"{item['ratio']:6.2f} {item['ratio_lean']:6.2f} {item['peak_bytes'] / 1e6:8.0f} "
+        f"{item['peak_bytes_textbook'] / 1e6:9.0f}"
+        for item in result["items"]
+    ]
+    other = result["learn2learn"]
+    if "missing" in other:
+        rows.append(other["missing"])
+    else:
+        rows.append(
+            f"{other['name']} of a child: {other['seconds_median']:.4f} s, learn2learn "
+            f"{other['seconds_learn2learn_median']:.4f} s, ratio {other['ratio']:.2f}"
+        )
+    for axis in result["growth"]:
+        speeds = ", ".join(f"{v}: {s:.2f}" for v, s in zip(axis["values"], axis["tasks_per_second"], strict=True))
+        rows.append(f"tasks a second by {axis['axis']}: {speeds} (seconds grow with exponent {axis['exponent']:.2f})")
+    return "\n".join(rows)

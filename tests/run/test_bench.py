@@ -1,0 +1,69 @@
+"""`metanas bench` measures what it says, and `--json` prints one object and nothing else."""
+
+import json
+import time
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from metanas.bench.memory import peak_bytes
+from metanas.bench.oracle import child_iteration
+from metanas.bench.setting import Setting
+from metanas.bench.textbook import textbook_weights
+from metanas.bench.timing import race
+from metanas.cli import app
+from metanas.run import bench
+
+TINY = Setting(resolution=8, channels=2, nodes=1, n_way=2, n_query=1, steps=1, tasks=2)
+SMALL = bench.Extent(
+    TINY, Setting(resolution=8, channels=2, cells=3, nodes=1, stem="plain"), 2, 2, 0.0, {"ways": (2, 4)}
+)
+
+
+@pytest.mark.timeout(300)
+def test_json_is_one_object_with_a_ratio_for_every_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "QUICK", SMALL)
+    done = CliRunner().invoke(app, ["bench", "--json", "--quick"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["threads"], found["device"], found["quick"]) == (1, "cpu", True)
+    items = {(item["name"], item["gates"]): item for item in found["items"]}
+    names = ("adapted_task", "meta_iteration", "darts_search_step")
+    assert items.keys() == {(name, gates) for name in names for gates in ("straight_through", "softmax")}
+    for item in items.values():
+        low, high = item["seconds_spread"]
+        assert 0 < low <= item["seconds_median"] <= high
+        assert item["ratio"] == pytest.approx(item["seconds_textbook_median"] / item["seconds_median"])
+        assert item["runs"] == 2
+        assert item["peak_bytes"] >= 0
+    assert [(axis["axis"], axis["values"]) for axis in found["growth"]] == [("ways", [2, 4])]
+    assert "missing" in found["learn2learn"] or found["learn2learn"]["ratio"] > 0
+    assert len(bench.lines(found).splitlines()) == 2 + 6 + 1 + 1
+
+
+def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
+    calls: list[str] = []
+    times = race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, budget=9.0)
+    assert "".join(calls) == "abababab"
+    assert len(times["a"].seconds) == len(times["b"].seconds) == 3
+
+
+def test_a_spent_budget_leaves_two_rounds() -> None:
+    assert len(race({"a": lambda: time.sleep(0.01)}, rounds=9, budget=0.0)["a"].seconds) == 2
+
+
+def test_the_peak_of_memory_is_that_of_the_work() -> None:
+    size = 64 * 2**20
+    assert size <= peak_bytes(lambda: torch.ones(size // 4).sum()) < 1.5 * size
+    assert peak_bytes(lambda: None) < size / 4
+
+
+@pytest.mark.filterwarnings("ignore")  # of packages that learn2learn brings
+def test_learn2learn_has_the_same_gradient() -> None:
+    pytest.importorskip("tasks._compat")
+    pytest.importorskip("learn2learn")
+    ways = child_iteration(TINY).ways
+    verdict, theirs = ways["ours"](), ways["learn2learn"]()
+    for name, gradient in textbook_weights(verdict.gradient.weights).items():  # type: ignore[attr-defined]
+        torch.testing.assert_close(gradient, theirs[name], rtol=2e-3, atol=1e-4)  # type: ignore[index]
