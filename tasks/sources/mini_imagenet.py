@@ -150,9 +150,15 @@ def _content(path: Path, remedy: str) -> tuple[NDArray[Any], Mapping[str, Sequen
     rows = content.get("class_dict") if isinstance(content, dict) else None
     if not isinstance(pixels, numpy.ndarray) or pixels.dtype != numpy.uint8 or pixels.shape[3:] != (3,):
         raise DataError(f"expected image_data in {path}, uint8 [n, h, w, 3], got none; {remedy}")
-    if not isinstance(rows, dict) or not all(isinstance(part, list | range | numpy.ndarray) for part in rows.values()):
+    if not isinstance(rows, dict) or not all(map(_are_numbers, rows.values())):
         raise DataError(f"expected class_dict in {path}, class -> numbers of images, got none; {remedy}")
     return pixels, rows
+
+
+def _are_numbers(rows: object) -> bool:
+    if isinstance(rows, numpy.ndarray):
+        return rows.ndim == 1 and rows.dtype.kind in "iu"
+    return isinstance(rows, range) or (isinstance(rows, list) and all(isinstance(row, int) for row in rows))
 
 
 def _resized(pixels: NDArray[Any], decoder: Decoder) -> Tensor:
