@@ -1,4 +1,4 @@
-"""Archives: what the authors of a data set have published, and how one becomes a folder.
+"""Archives: what the authors of a data set have published, and how one becomes a folder, or a file in its folder.
 
 An archive is opened when its checksum is the published one. Even then it may write nothing but plain files and
 folders, and only below the folder that it is given.
@@ -18,6 +18,7 @@ from typing import Any
 
 from tasks.errors import DataError
 
+_PACKED = (".zip", ".tar", ".tgz", ".tar.gz")
 _UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 
 # Python refuses unsafe members itself since 3.11.4; `Archive` does so in any case.
@@ -26,7 +27,7 @@ _STRICTLY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter"
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One file that must be downloaded, `.zip` or a tar file, and the folder that it holds."""
+    """One file that must be downloaded: `.zip` or a tar file with a folder in it, or any other file, kept as it is."""
 
     url: str
     """Where it is published."""
@@ -35,16 +36,22 @@ class Archive:
     size: int
     """Bytes, for tables and progress; whether a file is whole is told by its checksum."""
     folder: str
-    """Where its content belongs below the data directory; the archive holds a folder of the same last name."""
+    """The folder below the data directory that it makes, and holds under the same last name; that it lies in when it is
+    kept as it is."""
 
     @property
     def name(self) -> str:
         """Its file name."""
         return self.url.rpartition("/")[2]
 
+    @property
+    def place(self) -> str:
+        """What is below the data directory once it has been fetched: a folder, or a file."""
+        return self.folder if self._is_packed else f"{self.folder}/{self.name}"
+
     def is_present(self, root: Path) -> bool:
-        """Whether its folder is below the data directory `root`."""
-        return (root / self.folder).is_dir()
+        """Whether what it makes is below the data directory `root`."""
+        return (root / self.place).exists()
 
     def part(self, root: Path) -> Path:
         """The file that holds what has been downloaded of it so far."""
@@ -59,13 +66,17 @@ class Archive:
             )
 
     def unpack(self, file: Path, root: Path) -> None:
-        """Makes its folder below `root` out of the content of `file`: the whole folder, or nothing.
+        """Makes its folder below `root` out of the content of `file`, whole or not at all; moves what is no archive.
 
         Raises:
             DataError: when the archive cannot be read to its end, holds a member that would be written elsewhere,
                 or lacks the folder.
         """
         target = root / self.folder
+        if not self._is_packed:
+            target.mkdir(parents=True, exist_ok=True)
+            file.rename(root / self.place)
+            return
         temporary = target.with_name(f".{target.name}.unpacking")
         shutil.rmtree(temporary, ignore_errors=True)  # a process that was killed left it
         try:
@@ -76,6 +87,10 @@ class Archive:
             (temporary / target.name).rename(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    @property
+    def _is_packed(self) -> bool:
+        return self.name.endswith(_PACKED)
 
     def _extract(self, file: Path, target: Path) -> None:
         try:

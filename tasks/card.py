@@ -20,7 +20,9 @@ class Card:
     side: int | None = None
     """Height and width of the originals in pixels; None where any is as good."""
     per_class: int | None = None
-    """Images of a class."""
+    """Images of a class; None where classes differ."""
+    count: int | None = None
+    """Images in all, where classes differ; a copy with another number is refused."""
     split: Callable[[], ClassSplit] | None = None
     """Reads the published division of its classes."""
     archives: tuple[Archive, ...] = ()
@@ -28,7 +30,8 @@ class Card:
     licence: str
     """As stated by its authors."""
     layouts: tuple[tuple[str, ...], ...] = ()
-    """Where images may lie below the data directory: ways to lay them out, each the folders that it needs."""
+    """Where images may lie below the data directory: ways to lay them out, each the folders and files that it
+    needs."""
     origin: str
     """Where images come from; for what must be downloaded, what to do, as the end of a message."""
 
@@ -44,6 +47,8 @@ class Card:
     def images(self) -> int | None:
         """How many images there are."""
         classes = self.classes
+        if self.count is not None:
+            return self.count
         return None if classes is None or self.per_class is None else self.per_class * sum(classes)
 
     @property
@@ -65,4 +70,4 @@ class Card:
 
 
 def _missing(root: Path, layout: tuple[str, ...]) -> list[str]:
-    return [str(root / folder) for folder in layout if not (root / folder).is_dir()]
+    return [str(root / place) for place in layout if not (root / place).exists()]

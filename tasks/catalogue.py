@@ -5,15 +5,48 @@ from typing import Literal, Protocol
 
 from tasks.card import Card
 from tasks.dataset import Dataset
-from tasks.sources import cifar_fs, fc100, folder, glyphs, omniglot
+from tasks.sources import (
+    aircraft,
+    cifar_fs,
+    cub,
+    cub_feat,
+    dtd,
+    fc100,
+    folder,
+    glyphs,
+    mini_imagenet,
+    omniglot,
+    tiered_imagenet,
+    vgg_flowers,
+)
 
-SourceName = Literal["glyphs", "omniglot", "cifar_fs", "fc100", "folder"]
+SourceName = Literal[
+    "glyphs",
+    "omniglot",
+    "cifar_fs",
+    "fc100",
+    "mini_imagenet",
+    "tiered_imagenet",
+    "cub",
+    "cub_feat",
+    "aircraft",
+    "vgg_flowers",
+    "dtd",
+    "folder",
+]
 
 CARDS: dict[str, Card] = {
     "glyphs": glyphs.CARD,
     "omniglot": omniglot.CARD,
     "cifar_fs": cifar_fs.CARD,
     "fc100": fc100.CARD,
+    "mini_imagenet": mini_imagenet.CARD,
+    "tiered_imagenet": tiered_imagenet.CARD,
+    "cub": cub.CARD,
+    "cub_feat": cub_feat.CARD,
+    "aircraft": aircraft.CARD,
+    "vgg_flowers": vgg_flowers.CARD,
+    "dtd": dtd.CARD,
     "folder": folder.CARD,
 }
 
@@ -32,4 +65,11 @@ READERS: dict[str, Reader] = {
     "omniglot": omniglot.omniglot,
     "cifar_fs": cifar_fs.cifar_fs,
     "fc100": fc100.fc100,
+    "mini_imagenet": mini_imagenet.mini_imagenet,
+    "tiered_imagenet": tiered_imagenet.tiered_imagenet,
+    "cub": cub.cub,
+    "cub_feat": cub_feat.cub_feat,
+    "aircraft": aircraft.aircraft,
+    "vgg_flowers": vgg_flowers.vgg_flowers,
+    "dtd": dtd.dtd,
 }

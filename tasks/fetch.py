@@ -1,4 +1,4 @@
-"""Fetching: an archive on the network becomes its folder below the data directory.
+"""Fetching: an archive on the network becomes its folder below the data directory, or a file there.
 
 A process that is killed leaves the folder whole or missing, and perhaps a `.part` file, which the next one continues.
 """
@@ -18,7 +18,7 @@ def fetch(archive: Archive, root: Path, show: Callable[[int], None]) -> None:
     """Downloads `archive`, compares its checksum, and unpacks it below the data directory `root`, made when missing.
 
     Args:
-        archive: what to fetch; nothing is done where its folder is there already.
+        archive: what to fetch; nothing is done where its content is there already.
         root: the data directory.
         show: is told how many bytes are here, as they come.
 

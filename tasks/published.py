@@ -43,7 +43,7 @@ def published(
         skip_corrupt: leave out what cannot be read; `ImageBank.skipped` then says which files.
 
     Raises:
-        DataError: when images are missing or damaged, or `cache` cannot be written.
+        DataError: when images are missing or damaged, or not as many as the card counts, or `cache` cannot be written.
     """
     if resolution < 1:
         least = f"{card.title} needs a resolution of at least 1 pixel"
@@ -59,6 +59,13 @@ def published(
 
     def make() -> ImageBank:
         decoder = Decoder((card.channels[0], resolution, resolution), skip_corrupt=skip_corrupt)
-        return ImageBank.from_classes(name, read(root, decoder), tuple(decoder.skipped))
+        bank = ImageBank.from_classes(name, read(root, decoder), tuple(decoder.skipped))
+        found = len(bank.pixels) + len(bank.skipped)
+        if card.count not in (None, found):
+            raise DataError(
+                f"expected {card.count:,} images of {card.title} below {root}, got {found:,}; "
+                f"move them away and {card.origin}"
+            )
+        return bank
 
     return cached(cache, f"{name}-{resolution}", key, make)

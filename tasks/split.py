@@ -3,9 +3,11 @@
 A class has one name in every data set that shows it, such as `cifar100/apple`, so that splits can be compared.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
 from tasks.errors import DataError
@@ -37,6 +39,12 @@ class ClassSplit:
     def __getitem__(self, split: SplitName) -> tuple[str, ...]:
         """The class list of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+def read_split(path: Path, source: str) -> ClassSplit:
+    """The split in the JSON file `path`, lists `train`, `validation` and `test`; a class is named `SOURCE/CLASS`."""
+    lists = json.loads(path.read_text(encoding="utf-8"))
+    return ClassSplit(*(tuple(f"{source}/{name}" for name in lists[split]) for split in SPLITS))
 
 
 def refuse_seen(trained: Sequence[str], learner: str, held_out: Sequence[str], judge: str) -> None:

@@ -1,5 +1,7 @@
 """The data sets that a configuration can name, and which of them are here."""
 
+import os.path
+
 from tasks.card import Card
 from tasks.catalogue import CARDS
 from tasks.data_root import find_data_root
@@ -29,14 +31,15 @@ def _facts(card: Card) -> tuple[str, ...]:
         " / ".join(map(str, card.classes)) if card.classes else "yours",
         f"{card.images:,}" if card.images else "yours",
         f"{' or '.join(map(str, card.channels))} x {side} x {side}",
-        f"{card.megabytes} MB" if card.megabytes else "none",
+        f"{card.megabytes} MB" if card.megabytes else "by hand" if card.layouts else "none",
         card.licence,
     )
 
 
 def _where(card: Card, found: tuple[str, ...] | None) -> str:
-    """Whether the images are there, and the folders below the data directory that tell."""
+    """Whether the images are there, and the folder below the data directory that holds them."""
     if not card.layouts:
         return card.origin
     layouts = [found] if found else card.layouts
-    return f"{'present' if found else 'missing'}: {' or '.join(map(' and '.join, layouts))}"
+    folders = dict.fromkeys(os.path.commonpath(layout) for layout in layouts)
+    return f"{'present' if found else 'missing'}: {' or '.join(folders)}"

@@ -25,11 +25,12 @@ def fetch_source(name: str, configured: str | None, *, quiet: bool = False) -> s
 
     Raises:
         ConfigError: when there is no such source.
-        DataError: when there is no data directory, or an archive cannot be fetched.
+        DataError: when there is no data directory, an archive cannot be fetched, or images are missing that no archive
+            holds.
         Interrupted: when a signal came; the next call continues.
     """
     card = _card(name)
-    if not card.archives:
+    if not card.layouts:
         return f"nothing to fetch for {name}: {card.origin}"
     root = data_root(configured)
     present = card.find(root)

@@ -3,13 +3,12 @@
 Classes are drawn at random, so that a test class often has relatives of its superclass among the training classes.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 from tasks.dataset import Dataset
 from tasks.sources import cifar100
-from tasks.split import SPLITS, ClassSplit
+from tasks.split import ClassSplit, read_split
 
 LIST = Path(__file__).with_name("cifar_fs.json")
 """The division: split -> classes, and where it comes from."""
@@ -17,8 +16,7 @@ LIST = Path(__file__).with_name("cifar_fs.json")
 
 def bertinetto_split() -> ClassSplit:
     """The division of Bertinetto et al. 2019: 64, 16 and 20 class names `cifar100/CLASS`."""
-    lists = json.loads(LIST.read_text(encoding="utf-8"))
-    return ClassSplit(*(tuple(map(cifar100.class_name, lists[split])) for split in SPLITS))
+    return read_split(LIST, "cifar100")
 
 
 CARD = replace(cifar100.CARD, split=bertinetto_split)

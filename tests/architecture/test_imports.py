@@ -19,7 +19,7 @@ BOTTOM = "metanas.errors metanas.atomic metanas.params metanas.parallel"
 
 # From the bottom up. A name stands for the module and for everything below it.
 LAYERS = {
-    "tasks": Layer("", "torch torchvision numpy PIL matplotlib fontTools"),
+    "tasks": Layer("", "torch torchvision numpy PIL matplotlib fontTools scipy"),
     "metanas": Layer("", ""),  # the package's own __init__, which `metanas --help` pays for
     "metanas.errors": Layer("tasks.errors", ""),
     "metanas.atomic": Layer("", ""),

@@ -1,15 +1,20 @@
 """The contract of `tasks.episode.Episodes`; a source of episodes joins with one line in SOURCES."""
 
+import json
 import multiprocessing
+import pickle
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 from torch.utils.data import TensorDataset
 
 from tasks import (
@@ -27,7 +32,7 @@ from tasks import (
 from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
 from tasks.episode import n_way_of
 from tasks.exchange import TasksetEpisodes, from_torch
-from tasks.sources import cifar100
+from tasks.sources import aircraft, cifar100, cub, cub_feat, dtd, mini_imagenet, tiered_imagenet, vgg_flowers
 from tasks.sources.cifar_fs import cifar_fs
 from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
@@ -85,6 +90,71 @@ def of_cifar(make: Callable[[Path, int], Dataset], seed: int, root: Path) -> Epi
         return EpisodeSampler(make(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
 
 
+def of_photographs(
+    module: ModuleType,
+    read: Callable[[Path, int], Dataset],
+    write: Callable[[Path, list[str]], None],
+    seed: int,
+    root: Path,
+) -> Episodes:
+    """A published data set with five of its training classes and one of the others, 6 images each."""
+    lists = json.loads(module.LIST.read_text(encoding="utf-8"))
+    few = {part: lists[part][:number] for part, number in (("train", 5), ("validation", 1), ("test", 1))}
+    root.mkdir(exist_ok=True)
+    (root / "few.json").write_text(json.dumps(few), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        for changed in (module, cub):  # cub_feat has the images of cub
+            patch.setattr(changed, "LIST", root / "few.json")
+            patch.setattr(changed, "CARD", replace(changed.CARD, count=42))
+            for name, value in (("PER_CLASS", 6), ("BANNER", 2)):
+                patch.setattr(changed, name, value, raising=False)
+        write(root, [name for part in few.values() for name in part])
+        return EpisodeSampler(read(root, 12)["train"], replace(SPEC, image=(3, 12, 12)), seed)
+
+
+def _pictures(names: list[str]) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (len(names), 6, 14, 12, 3), dtype=np.uint8)
+
+
+def class_folders(folders: tuple[str, ...], root: Path, names: list[str]) -> None:
+    """Each class in one of `folders`: five in the first, one in each that follows."""
+    for i, (name, pictures) in enumerate(zip(names, _pictures(names), strict=True)):
+        path = root / folders[max(0, i - 4) % len(folders)] / name
+        path.mkdir(parents=True, exist_ok=True)
+        for j, pixels in enumerate(pictures):
+            Image.fromarray(pixels).save(path / f"{j}.png", compress_level=1)
+
+
+def numbered(pattern: str, root: Path, names: list[str]) -> None:
+    """Images `pattern` from 1 on, class after class."""
+    (root / pattern).parent.mkdir(exist_ok=True)
+    for i, pixels in enumerate(_pictures(names).reshape(-1, 14, 12, 3), 1):
+        Image.fromarray(pixels).save(root / pattern.format(i), "png", compress_level=1)
+
+
+def aircraft_files(root: Path, names: list[str]) -> None:
+    data = root / "fgvc-aircraft-2013b" / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    lines = [f"{6 * i + j:07d} {name}\n" for i, name in enumerate(names) for j in range(1, 7)]
+    for part, of_part in (("trainval", lines), ("test", [])):
+        (data / f"images_variant_{part}.txt").write_text("".join(of_part), encoding="utf-8")
+    numbered("fgvc-aircraft-2013b/data/images/{:07d}.jpg", root, names)
+
+
+def flower_files(root: Path, names: list[str]) -> None:
+    (root / "flowers-102").mkdir(exist_ok=True)
+    savemat(root / vgg_flowers.LABELS, {"labels": np.array([[int(name[:3]) for name in names]]).repeat(6, 1)})
+    numbered("flowers-102/jpg/image_{:05d}.jpg", root, names)
+
+
+def mini_pickles(root: Path, names: list[str]) -> None:
+    (root / "mini-imagenet").mkdir(exist_ok=True)
+    for part, of_part in (("train", names[:5]), ("validation", names[5:6]), ("test", names[6:])):
+        rows = {name: list(range(6 * i, 6 * i + 6)) for i, name in enumerate(of_part)}
+        content = {"image_data": _pictures(of_part).reshape(-1, 14, 12, 3), "class_dict": rows}
+        (root / f"mini-imagenet/mini-imagenet-cache-{part}.pkl").write_bytes(pickle.dumps(content))
+
+
 def _tensors() -> TensorDataset:
     bank = _noise().bank
     return TensorDataset(bank.pixels / 255, torch.arange(len(CLASSES)).repeat_interleave(bank.counts))
@@ -116,6 +186,18 @@ SOURCES: dict[str, Make] = {
     "folder": of_folder,
     "cifar_fs": partial(of_cifar, cifar_fs),
     "fc100": partial(of_cifar, fc100),
+    "mini_imagenet": partial(of_photographs, mini_imagenet, mini_imagenet.mini_imagenet, mini_pickles),
+    "tiered_imagenet": partial(
+        of_photographs,
+        tiered_imagenet,
+        tiered_imagenet.tiered_imagenet,
+        partial(class_folders, tuple(f"tiered-imagenet/{part}" for part in ("train", "val", "test"))),
+    ),
+    "cub": partial(of_photographs, cub, cub.cub, partial(class_folders, ("CUB_200_2011/images",))),
+    "cub_feat": partial(of_photographs, cub_feat, cub_feat.cub_feat, partial(class_folders, ("CUB_200_2011/images",))),
+    "aircraft": partial(of_photographs, aircraft, aircraft.aircraft, aircraft_files),
+    "vgg_flowers": partial(of_photographs, vgg_flowers, vgg_flowers.vgg_flowers, flower_files),
+    "dtd": partial(of_photographs, dtd, dtd.dtd, partial(class_folders, ("dtd/dtd/images",))),
     "torch": of_torch,
     "learn2learn": of_learn2learn,
     "augmented": of_augmented,

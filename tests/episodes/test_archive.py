@@ -107,13 +107,23 @@ def test_a_checksum_is_compared(tmp_path: Path) -> None:
         Archive(url="here/x.zip", md5="0", size=3, folder="").verify(tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.layouts])
+def test_what_is_no_archive_is_moved_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "labels.mat.part").write_bytes(b"labels")
+    archive = Archive(url="http://here/labels.mat", md5="", size=6, folder="set")
+    assert (archive.place, archive.is_present(tmp_path)) == ("set/labels.mat", False)
+    archive.unpack(tmp_path / "labels.mat.part", tmp_path)
+    assert archive.is_present(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "set" / "labels.mat"]
+    assert (tmp_path / "set" / "labels.mat").read_bytes() == b"labels"
+
+
+@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.archives])
 def test_the_published_archives_make_a_layout_that_is_found(tmp_path: Path, name: str) -> None:
     card = CARDS[name]
-    assert tuple(archive.folder for archive in card.archives) in card.layouts
+    assert tuple(archive.place for archive in card.archives) in card.layouts
     assert all(archive.url.startswith("https://") for archive in card.archives)
     for archive in card.archives:
-        (tmp_path / archive.folder).mkdir(parents=True)
+        (tmp_path / archive.place).mkdir(parents=True)
     assert card.find(tmp_path)
 
 

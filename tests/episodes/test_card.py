@@ -31,6 +31,15 @@ def test_the_first_layout_that_is_whole_is_found(tmp_path: Path) -> None:
     assert CARD.require(tmp_path) == ("packed",)
 
 
+def test_a_layout_may_need_files(tmp_path: Path) -> None:
+    card = replace(CARD, layouts=(("packed", "packed/labels.txt"),))
+    make(tmp_path, "packed")
+    with pytest.raises(DataError, match=r"expected Things in .*packed/labels.txt, got nothing there"):
+        card.require(tmp_path)
+    (tmp_path / "packed" / "labels.txt").touch()
+    assert card.find(tmp_path) == ("packed", "packed/labels.txt")
+
+
 def test_the_folder_that_each_layout_lacks_is_named(tmp_path: Path) -> None:
     make(tmp_path, "loose/train")
     with pytest.raises(DataError) as caught:
@@ -46,9 +55,16 @@ def test_the_folder_that_each_layout_lacks_is_named(tmp_path: Path) -> None:
         ("omniglot", (1028, 172, 423), 32460),
         ("cifar_fs", (64, 16, 20), 60000),
         ("fc100", (60, 20, 20), 60000),
+        ("mini_imagenet", (64, 16, 20), 60000),
+        ("tiered_imagenet", (351, 97, 160), 779165),
+        ("cub", (100, 50, 50), 11788),
+        ("cub_feat", (100, 50, 50), 11788),
+        ("aircraft", (70, 15, 15), 10000),
+        ("vgg_flowers", (71, 15, 16), 8189),
+        ("dtd", (33, 7, 7), 5640),
         ("folder", None, None),
     ],
 )
 def test_the_published_numbers_are_counted(name: str, classes: tuple[int, ...] | None, images: int | None) -> None:
     assert (CARDS[name].classes, CARDS[name].images) == (classes, images)
-    assert replace(CARDS[name], split=None).images is None
+    assert replace(CARDS[name], split=None, count=None).images is None

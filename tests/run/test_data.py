@@ -28,16 +28,21 @@ def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
     assert root == f"data directory: {tmp_path}"
     assert headings.split("  ")[0] == "source"
     assert [line.split()[0] for line in lines[: len(CARDS)]] == list(CARDS)
-    glyphs, omniglot, cifar_fs, fc100, folder, *remedies = (" ".join(line.split()) for line in lines)
-    assert glyphs == "glyphs 1224 / 75 / 177 29,520 1 x any x any none that of the fonts in matplotlib built in"
-    assert omniglot == (
-        "omniglot 1028 / 172 / 423 32,460 1 x 105 x 105 16 MB MIT "
-        "missing: omniglot-py/images_background and omniglot-py/images_evaluation"
+    rows = dict(zip(CARDS, (" ".join(line.split()) for line in lines), strict=False))
+    assert rows["glyphs"] == "glyphs 1224 / 75 / 177 29,520 1 x any x any none that of the fonts in matplotlib built in"
+    assert rows["omniglot"] == "omniglot 1028 / 172 / 423 32,460 1 x 105 x 105 16 MB MIT missing: omniglot-py"
+    assert rows["cifar_fs"] == "cifar_fs 64 / 16 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
+    assert rows["fc100"] == "fc100 60 / 20 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
+    assert rows["tiered_imagenet"] == (
+        "tiered_imagenet 351 / 97 / 160 779,165 3 x 84 x 84 by hand ImageNet's: non-commercial research "
+        "missing: tiered-imagenet"
     )
-    assert cifar_fs == "cifar_fs 64 / 16 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
-    assert fc100 == "fc100 60 / 20 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
-    assert folder == "folder yours yours 1 or 3 x any x any none yours class folders in data.root=DIR"
-    assert remedies == [f"to get omniglot: {CARDS['omniglot'].origin}"]
+    assert rows["vgg_flowers"] == (
+        "vgg_flowers 71 / 15 / 16 8,189 3 x any x any 345 MB none stated missing: flowers-102"
+    )
+    assert rows["folder"] == "folder yours yours 1 or 3 x any x any none yours class folders in data.root=DIR"
+    missing = [name for name, card in CARDS.items() if card.layouts and name not in ("cifar_fs", "fc100")]
+    assert lines[len(CARDS) :] == [f"to get {name}: {CARDS[name].origin}" for name in missing]
 
 
 def test_the_list_needs_no_data_directory(metanas, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -332,11 +332,47 @@ def test_what_is_not_published_needs_no_fetching(metanas, monkeypatch: pytest.Mo
     assert (said.code, said.out, said.err) == (0, f"nothing to fetch for {name}: {CARDS[name].origin}\n", "")
 
 
+def test_what_has_no_archives_is_refused_until_it_is_there(metanas, tmp_path: Path) -> None:
+    line = metanas("data", "fetch", "tiered_imagenet", f"data.root={tmp_path}").line
+    assert f"expected tieredImageNet in {tmp_path}/tiered-imagenet/train_images_png.pkl or " in line
+    assert "got nothing there; put tiered-imagenet-* of https://zenodo.org/records/7978538" in line
+    assert "no checksums are published, so that nothing is fetched" in line
+    for part in ("train", "val", "test"):
+        (tmp_path / "tiered-imagenet" / part).mkdir(parents=True)
+    said = metanas("data", "fetch", "tiered_imagenet", f"data.root={tmp_path}")
+    assert (said.code, said.out) == (0, f"nothing to fetch for tiered_imagenet: present in {tmp_path}\n")
+
+
+def test_a_file_that_is_no_archive_is_fetched_beside_one(
+    metanas, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files |= {"/jpg.zip": packed("jpg"), "/imagelabels.mat": b"labels" * 20_000}
+    labels = server.files["/imagelabels.mat"]
+    md5 = hashlib.md5(labels).hexdigest()
+    file = Archive(url=f"{server.url}/imagelabels.mat", md5=md5, size=len(labels), folder="flowers-102")
+    archives = (server.archive("flowers-102/jpg"), file)
+    monkeypatch.setitem(CARDS, "vgg_flowers", replace(CARDS["vgg_flowers"], archives=archives))
+    server.files["/imagelabels.mat"] = b"forged"
+    line = metanas("data", "fetch", "-q", "vgg_flowers", f"data.root={tmp_path}").line
+    assert f"expected imagelabels.mat with md5 {md5}, got " in line
+    assert files_of(tmp_path) == ["flowers-102/jpg/Latin/character01/1.png"]
+    server.files["/imagelabels.mat"], server.cut = labels, 70_000
+    line = metanas("data", "fetch", "-q", "vgg_flowers", f"data.root={tmp_path}").line
+    assert "got 70,000; fetch again to continue" in line
+    assert not (tmp_path / "flowers-102" / "imagelabels.mat").exists()
+    server.cut = None
+    assert metanas("data", "fetch", "-q", "vgg_flowers", f"data.root={tmp_path}").out == (
+        f"fetched vgg_flowers: {tmp_path}\n"
+    )
+    assert server.ranges[-1] == "bytes=70000-"
+    assert (tmp_path / "flowers-102" / "imagelabels.mat").read_bytes() == labels
+    assert files_of(tmp_path) == ["flowers-102/imagelabels.mat", "flowers-102/jpg/Latin/character01/1.png"]
+
+
 def test_mistakes_are_one_line(metanas, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("METANAS_DATA", raising=False)
     assert metanas("data", "fetch", "omnigot").line == (
-        "metanas: expected a data set, one of glyphs, omniglot, cifar_fs, fc100, folder, got 'omnigot'; "
-        "choose one of them"
+        f"metanas: expected a data set, one of {', '.join(CARDS)}, got 'omnigot'; choose one of them"
     )
     assert "expected a directory of data sets, got none; set data.root=DIR" in metanas("data", "fetch", "fc100").line
     assert metanas("data", "fetch", "omniglot", "data.rot=x").code == 2
