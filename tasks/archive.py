@@ -20,13 +20,15 @@ from tasks.errors import DataError
 
 _UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError)
 
+_PACKED = (".zip", ".tar", ".tar.gz", ".tgz")
+
 # Python refuses unsafe members itself since 3.11.4; `Archive` does so in any case.
 _STRICTLY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One file that must be downloaded, `.zip` or a tar file, and the folder that it holds."""
+    """One file that must be downloaded: `.zip` or a tar file with a folder inside, or a file that is used as it is."""
 
     url: str
     """Where it is published."""
@@ -35,16 +37,26 @@ class Archive:
     size: int
     """Bytes, for tables and progress; whether a file is whole is told by its checksum."""
     folder: str
-    """Where its content belongs below the data directory; the archive holds a folder of the same last name."""
+    """Where its content belongs below the data directory; what is packed holds a folder of the same last name."""
 
     @property
     def name(self) -> str:
         """Its file name."""
         return self.url.rpartition("/")[2]
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether it holds a folder; any other file goes into its folder unchanged."""
+        return self.name.endswith(_PACKED)
+
+    @property
+    def place(self) -> str:
+        """What is below the data directory once it is there: its folder, or the file in its folder."""
+        return self.folder if self.is_packed else f"{self.folder}/{self.name}"
+
     def is_present(self, root: Path) -> bool:
-        """Whether its folder is below the data directory `root`."""
-        return (root / self.folder).is_dir()
+        """Whether its content is below the data directory `root`."""
+        return (root / self.place).exists()
 
     def part(self, root: Path) -> Path:
         """The file that holds what has been downloaded of it so far."""
@@ -59,19 +71,22 @@ class Archive:
             )
 
     def unpack(self, file: Path, root: Path) -> None:
-        """Makes its folder below `root` out of the content of `file`: the whole folder, or nothing.
+        """Makes what belongs below `root` out of the content of `file`: the whole folder or file, or nothing.
 
         Raises:
             DataError: when the archive cannot be read to its end, holds a member that would be written elsewhere,
                 or lacks the folder.
         """
-        target = root / self.folder
+        target = root / self.place
         temporary = target.with_name(f".{target.name}.unpacking")
         shutil.rmtree(temporary, ignore_errors=True)  # a process that was killed left it
         try:
             temporary.mkdir(parents=True)
-            self._extract(file, temporary)
-            if not (temporary / target.name).is_dir():
+            if self.is_packed:
+                self._extract(file, temporary)
+            else:
+                shutil.copyfile(file, temporary / target.name)
+            if not (temporary / target.name).exists():
                 raise DataError(f"expected a folder {target.name} in {self.name}, got none; look at {self.url}")
             (temporary / target.name).rename(target)
         finally:

@@ -20,15 +20,19 @@ class Card:
     side: int | None = None
     """Height and width of the originals in pixels; None where any is as good."""
     per_class: int | None = None
-    """Images of a class."""
+    """Images of a class, where all have as many."""
+    count: int | None = None
+    """Images altogether, where `per_class` does not tell."""
     split: Callable[[], ClassSplit] | None = None
     """Reads the published division of its classes."""
+    shared: int | None = None
+    """How many classes it has, where images are divided instead: training and test show the same classes."""
     archives: tuple[Archive, ...] = ()
     """What must be downloaded; together they make one of the layouts."""
     licence: str
     """As stated by its authors."""
     layouts: tuple[tuple[str, ...], ...] = ()
-    """Where images may lie below the data directory: ways to lay them out, each the folders that it needs."""
+    """Where images may lie below the data directory: ways to lay them out, each the folders or files that it needs."""
     origin: str
     """Where images come from; for what must be downloaded, what to do, as the end of a message."""
 
@@ -43,8 +47,9 @@ class Card:
     @property
     def images(self) -> int | None:
         """How many images there are."""
-        classes = self.classes
-        return None if classes is None or self.per_class is None else self.per_class * sum(classes)
+        if self.classes is None or self.per_class is None:
+            return self.count
+        return self.per_class * sum(self.classes)
 
     @property
     def megabytes(self) -> int:
@@ -65,4 +70,4 @@ class Card:
 
 
 def _missing(root: Path, layout: tuple[str, ...]) -> list[str]:
-    return [str(root / folder) for folder in layout if not (root / folder).is_dir()]
+    return [str(root / place) for place in layout if not (root / place).exists()]

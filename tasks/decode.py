@@ -9,7 +9,7 @@ from torch import Tensor
 from tasks.errors import DataError
 from tasks.picture import require_channels, to_pixels
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm"})
 """What counts as an image file, in lower case."""
 
 

@@ -61,4 +61,4 @@ def published(
         decoder = Decoder((card.channels[0], resolution, resolution), skip_corrupt=skip_corrupt)
         return ImageBank.from_classes(name, read(root, decoder), tuple(decoder.skipped))
 
-    return cached(cache, f"{name}-{resolution}", key, make)
+    return cached(cache, f"{name.replace('/', '-')}-{resolution}", key, make)

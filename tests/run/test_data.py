@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from metanas.run.demo import write_example
-from tasks.catalogue import CARDS, READERS, SourceName
+from tasks.catalogue import CARDS, IMAGE_READERS, READERS, SourceName
 from tasks.sources.cifar100 import FOLDERS
 
 COLOURS = ["data.source=cifar_fs", "data.channels=3", "meta.iterations=1", "meta.validate_every=0"]
@@ -17,7 +17,8 @@ COLOURS = ["data.source=cifar_fs", "data.channels=3", "meta.iterations=1", "meta
 
 def test_every_source_has_a_card_and_a_builder() -> None:
     assert list(get_args(SourceName)) == list(CARDS)
-    assert set(CARDS) - set(READERS) == {"glyphs", "folder"}
+    assert set(CARDS) - set(READERS) - set(IMAGE_READERS) == {"glyphs", "folder"}
+    assert not set(READERS) & set(IMAGE_READERS)
 
 
 def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
@@ -28,7 +29,8 @@ def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
     assert root == f"data directory: {tmp_path}"
     assert headings.split("  ")[0] == "source"
     assert [line.split()[0] for line in lines[: len(CARDS)]] == list(CARDS)
-    glyphs, omniglot, cifar_fs, fc100, folder, *remedies = (" ".join(line.split()) for line in lines)
+    rows = {line.split()[0]: " ".join(line.split()) for line in lines[: len(CARDS)]}
+    glyphs, omniglot, cifar_fs, fc100, folder = map(rows.get, ("glyphs", "omniglot", "cifar_fs", "fc100", "folder"))
     assert glyphs == "glyphs 1224 / 75 / 177 29,520 1 x any x any none that of the fonts in matplotlib built in"
     assert omniglot == (
         "omniglot 1028 / 172 / 423 32,460 1 x 105 x 105 16 MB MIT "
@@ -37,7 +39,13 @@ def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
     assert cifar_fs == "cifar_fs 64 / 16 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
     assert fc100 == "fc100 60 / 20 / 20 60,000 3 x 32 x 32 169 MB none stated present: cifar100/data"
     assert folder == "folder yours yours 1 or 3 x any x any none yours class folders in data.root=DIR"
-    assert remedies == [f"to get omniglot: {CARDS['omniglot'].origin}"]
+    assert rows["svhn"] == (
+        "svhn 10, by image 99,289 3 x 32 x 32 246 MB non-commercial use "
+        "missing: svhn/train_32x32.mat and svhn/test_32x32.mat"
+    )
+    assert rows["gtsrb"] == "gtsrb 0 / 0 / 43 39,209 3 x any x any 276 MB none stated missing: GTSRB"
+    missing = [name for name, row in rows.items() if " missing: " in row]
+    assert lines[len(CARDS) :] == [f"to get {name}: {CARDS[name].origin}" for name in missing]
 
 
 def test_the_list_needs_no_data_directory(metanas, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +65,14 @@ def test_the_list_loads_no_library_that_reads_images() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", IMAGE_READERS)
+def test_episodes_of_classes_that_training_shows_are_refused(metanas, tmp_path: Path, name: str) -> None:
+    overrides = [f"data.source={name}", "data.channels=3", f"data.root={tmp_path}"]
+    line = metanas("meta-train", "--out", tmp_path / "run", *overrides).line
+    assert f"got {name}, which shows the same 10 classes in training and test; choose one of glyphs, omniglot, " in line
+    assert not (tmp_path / "run").exists()
 
 
 class TestColours:
