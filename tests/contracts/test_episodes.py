@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 from tasks import ClassSplit, Dataset, Episodes, EpisodeSampler, ImageBank, Mixture, TaskSpec, check_episode, stream
 from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
 from tasks.exchange import TasksetEpisodes, from_torch
-from tasks.sources import cifar100
+from tasks.sources import cifar100, emnist, gtsrb
 from tasks.sources.cifar_fs import cifar_fs
 from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
@@ -69,6 +69,33 @@ def of_cifar(make: Callable[[Path, int], Dataset], seed: int, root: Path) -> Epi
         return EpisodeSampler(make(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
 
 
+def of_emnist(seed: int, root: Path) -> Episodes:
+    folder = root / emnist.RAW
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = stream(0, "emnist")
+    for part, count in (("train", 94), ("test", 141)):
+        pixels = torch.randint(256, (count, 28, 28), generator=rng).byte()
+        for name, content in (("images-idx3", pixels), ("labels-idx1", torch.arange(count).byte() % 47)):
+            header = bytes([0, 0, 8, content.ndim]) + b"".join(n.to_bytes(4, "big") for n in content.shape)
+            (folder / f"emnist-balanced-{part}-{name}-ubyte").write_bytes(header + content.numpy().tobytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(emnist.COUNTS, "balanced", (94, 141))
+        return EpisodeSampler(emnist.emnist_balanced(root, 12)["test"], SPEC, seed)
+
+
+def of_gtsrb(seed: int, root: Path) -> Episodes:
+    rng, few = stream(0, "signs"), {name: 5 + i % 2 for i, name in enumerate(gtsrb.counts())}
+    for i, count in enumerate(few.values()):
+        path = root / gtsrb.IMAGES / f"{i:05d}"
+        path.mkdir(parents=True, exist_ok=True)
+        for n in range(count):
+            pixels = torch.randint(256, (15, 12, 3), generator=rng).byte().numpy()
+            Image.fromarray(pixels).save(path / f"{n}.ppm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gtsrb, "counts", lambda: few)
+        return EpisodeSampler(gtsrb.gtsrb(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
+
+
 def _tensors() -> TensorDataset:
     bank = _noise().bank
     return TensorDataset(bank.pixels / 255, torch.arange(len(CLASSES)).repeat_interleave(bank.counts))
@@ -100,6 +127,8 @@ SOURCES: dict[str, Make] = {
     "folder": of_folder,
     "cifar_fs": partial(of_cifar, cifar_fs),
     "fc100": partial(of_cifar, fc100),
+    "emnist_balanced": of_emnist,
+    "gtsrb": of_gtsrb,
     "torch": of_torch,
     "learn2learn": of_learn2learn,
     "augmented": of_augmented,
