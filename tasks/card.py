@@ -20,13 +20,15 @@ class Card:
     side: int | None = None
     """Height and width of the originals in pixels; None where any is as good."""
     per_class: int | None = None
-    """Images of a class, where all have as many."""
+    """Images of a class; None where classes differ."""
     count: int | None = None
-    """Images altogether, where `per_class` does not tell."""
+    """Images in all, where classes differ."""
     split: Callable[[], ClassSplit] | None = None
     """Reads the published division of its classes."""
     shared: int | None = None
     """How many classes it has, where images are divided instead: training and test show the same classes."""
+    parts: tuple[int, int] | None = None
+    """Images for training and for test, where images are divided."""
     archives: tuple[Archive, ...] = ()
     """What must be downloaded; together they make one of the layouts."""
     licence: str
@@ -47,6 +49,8 @@ class Card:
     @property
     def images(self) -> int | None:
         """How many images there are."""
+        if self.parts is not None:
+            return sum(self.parts)
         if self.classes is None or self.per_class is None:
             return self.count
         return self.per_class * sum(self.classes)

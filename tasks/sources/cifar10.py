@@ -22,7 +22,7 @@ CARD = Card(
     channels=(3,),
     side=32,
     shared=10,
-    count=60_000,
+    parts=(50_000, 10_000),
     archives=(
         Archive(
             url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",

@@ -25,7 +25,7 @@ CARD = Card(
     channels=(3,),
     side=32,
     shared=len(_NAMES),
-    count=99_289,
+    parts=(73_257, 26_032),
     archives=(
         Archive(
             url=f"{_PUBLISHED}/train_32x32.mat",

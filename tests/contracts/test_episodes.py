@@ -80,6 +80,7 @@ def of_emnist(seed: int, root: Path) -> Episodes:
             (folder / f"emnist-balanced-{part}-{name}-ubyte").write_bytes(header + content.numpy().tobytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(emnist.COUNTS, "balanced", (94, 141))
+        patch.setattr(emnist, "BALANCED", replace(emnist.BALANCED, count=94 + 141))
         return EpisodeSampler(emnist.emnist_balanced(root, 12)["test"], SPEC, seed)
 
 
@@ -93,6 +94,7 @@ def of_gtsrb(seed: int, root: Path) -> Episodes:
             Image.fromarray(pixels).save(path / f"{n}.ppm")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gtsrb, "counts", lambda: few)
+        patch.setattr(gtsrb, "CARD", replace(gtsrb.CARD, count=sum(few.values())))
         return EpisodeSampler(gtsrb.gtsrb(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
 
 

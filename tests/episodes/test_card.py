@@ -56,4 +56,4 @@ def test_the_folder_that_each_layout_lacks_is_named(tmp_path: Path) -> None:
 )
 def test_the_published_numbers_are_counted(name: str, classes: tuple[int, ...] | None, images: int | None) -> None:
     assert (CARDS[name].classes, CARDS[name].images) == (classes, images)
-    assert replace(CARDS[name], split=None, count=None).images is None
+    assert replace(CARDS[name], split=None, count=None, parts=None).images is None

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,10 @@ def write(root: Path, layout: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = root / layout
     folder.mkdir(parents=True)
     for kind, characters in CHARACTERS.items():
-        monkeypatch.setitem(emnist.COUNTS, kind, tuple(SIZES[part] * len(characters) for part in ("train", "test")))
+        counts = tuple(SIZES[part] * len(characters) for part in ("train", "test"))
+        monkeypatch.setitem(emnist.COUNTS, kind, counts)
+        card = {"balanced": "BALANCED", "byclass": "BYCLASS"}[kind]
+        monkeypatch.setattr(emnist, card, replace(getattr(emnist, card), count=sum(counts)))
         for part in SIZES:
             labels = torch.arange(len(characters)).repeat(SIZES[part]).byte()
             contents = {"images-idx3": images(kind, part).transpose(1, 2).contiguous(), "labels-idx1": labels}

@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lists["test"] = {name: 2 + i % 2 for i, name in enumerate(lists["test"])}
     monkeypatch.setattr(source, "LIST", tmp_path / "few.json")
     source.LIST.write_text(json.dumps(lists), encoding="utf-8")
+    monkeypatch.setattr(source, "CARD", replace(CARD, count=sum(lists["test"].values())))
     rng = stream(0, "signs")
     for i, count in enumerate(lists["test"].values()):
         path = tmp_path / "data" / IMAGES / f"{i:05d}"
