@@ -25,6 +25,10 @@ class Card:
     """Images in all, where classes differ; a copy with another number is refused."""
     split: Callable[[], ClassSplit] | None = None
     """Reads the published division of its classes."""
+    shared: int | None = None
+    """How many classes it has, where images are divided instead: training and test show the same classes."""
+    parts: tuple[int, int] | None = None
+    """Images for training and for test, where images are divided."""
     archives: tuple[Archive, ...] = ()
     """What must be downloaded; together they make one of the layouts."""
     licence: str
@@ -46,10 +50,11 @@ class Card:
     @property
     def images(self) -> int | None:
         """How many images there are."""
-        classes = self.classes
-        if self.count is not None:
+        if self.parts is not None:
+            return sum(self.parts)
+        if self.count is not None or self.classes is None or self.per_class is None:
             return self.count
-        return None if classes is None or self.per_class is None else self.per_class * sum(classes)
+        return self.per_class * sum(self.classes)
 
     @property
     def megabytes(self) -> int:

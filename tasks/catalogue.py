@@ -1,21 +1,29 @@
-"""The catalogue: every source that a configuration can name, with its card and, where it is published, its reader."""
+"""The catalogue: every source that a configuration can name, with its card and, where it is published, its reader.
+
+A source is divided by class, for episodes, or by image, for the search for a single task.
+"""
 
 from pathlib import Path
 from typing import Literal, Protocol
 
 from tasks.card import Card
 from tasks.dataset import Dataset
+from tasks.image_split import ImageSplit
 from tasks.sources import (
     aircraft,
+    cifar10,
     cifar_fs,
     cub,
     cub_feat,
     dtd,
+    emnist,
     fc100,
     folder,
     glyphs,
+    gtsrb,
     mini_imagenet,
     omniglot,
+    svhn,
     tiered_imagenet,
     vgg_flowers,
 )
@@ -32,6 +40,11 @@ SourceName = Literal[
     "aircraft",
     "vgg_flowers",
     "dtd",
+    "cifar10",
+    "svhn",
+    "emnist_balanced",
+    "emnist_byclass",
+    "gtsrb",
     "folder",
 ]
 
@@ -47,12 +60,17 @@ CARDS: dict[str, Card] = {
     "aircraft": aircraft.CARD,
     "vgg_flowers": vgg_flowers.CARD,
     "dtd": dtd.CARD,
+    "cifar10": cifar10.CARD,
+    "svhn": svhn.CARD,
+    "emnist_balanced": emnist.BALANCED,
+    "emnist_byclass": emnist.BYCLASS,
+    "gtsrb": gtsrb.CARD,
     "folder": folder.CARD,
 }
 
 
 class Reader(Protocol):
-    """Reads a published data set from the data directory `root`, or from `cache`."""
+    """Reads a published data set, divided by class, from the data directory `root`, or from `cache`."""
 
     def __call__(
         self, root: Path, resolution: int = ..., cache: Path | None = None, *, skip_corrupt: bool = False
@@ -72,4 +90,18 @@ READERS: dict[str, Reader] = {
     "aircraft": aircraft.aircraft,
     "vgg_flowers": vgg_flowers.vgg_flowers,
     "dtd": dtd.dtd,
+    "emnist_balanced": emnist.emnist_balanced,
+    "emnist_byclass": emnist.emnist_byclass,
+    "gtsrb": gtsrb.gtsrb,
 }
+
+
+class ImageReader(Protocol):
+    """Reads a published data set, divided by image, from the data directory `root`, or from `cache`."""
+
+    def __call__(self, root: Path, resolution: int = ..., cache: Path | None = None) -> ImageSplit:
+        """See `tasks.image_split.published_parts`."""
+        ...
+
+
+IMAGE_READERS: dict[str, ImageReader] = {"cifar10": cifar10.cifar10, "svhn": svhn.svhn}

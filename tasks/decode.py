@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Crop = Callable[["Image"], "Image"]
 """Takes the wanted part out of a picture."""
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm"})
 """What counts as an image file, in lower case."""
 
 

@@ -32,6 +32,13 @@ def to_pixels(picture: "Image", image: tuple[int, int, int]) -> Tensor:
     return flat.view(height, width, channels).permute(2, 0, 1).contiguous()
 
 
+def resized(pixels: Tensor, image: tuple[int, int, int]) -> Tensor:
+    """uint8 `pixels` `[n, c, h, w]`, each as `to_pixels` would make it of the picture that it is."""
+    if tuple(pixels.shape[1:]) == image:
+        return pixels
+    return torch.stack([to_pixels(to_picture(x), image) for x in pixels])
+
+
 def to_picture(pixels: Tensor) -> "Image":
     """The picture of uint8 `pixels` `[c, h, w]`, grey for 1 channel and RGB for 3."""
     from PIL.Image import fromarray

@@ -68,4 +68,4 @@ def published(
             )
         return bank
 
-    return cached(cache, f"{name}-{resolution}", key, make)
+    return cached(cache, f"{name.replace('/', '-')}-{resolution}", key, make)

@@ -40,11 +40,12 @@ from metanas.strategies.random import Random
 from metanas.strategies.strategy import Strategy
 from metanas.strategies.uniform import Uniform
 from tasks.augment import rotations
-from tasks.catalogue import CARDS, READERS
+from tasks.catalogue import CARDS, IMAGE_READERS, READERS
 from tasks.channels import with_channels
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
 from tasks.episode import Episodes, TaskSpec
+from tasks.errors import DataError
 from tasks.mixture import Mixture, check_mixable
 from tasks.sampler import EpisodeSampler
 from tasks.sources.folder import folder
@@ -132,6 +133,12 @@ def dataset(data: Data) -> Dataset:
 def _read(data: Data) -> Dataset:
     if data.source == "glyphs":
         return glyphs(data.resolution, cache=cache_root())
+    if data.source in IMAGE_READERS:
+        others = ", ".join(name for name in CARDS if name not in IMAGE_READERS)
+        raise DataError(
+            f"expected a data set that holds out classes for validation and test, got {data.source}, which shows the "
+            f"same {CARDS[data.source].shared} classes in training and test; choose one of {others}"
+        )
     root = data_root(data.root)
     if data.source == "folder":
         return folder(root, (data.channels, data.resolution, data.resolution), skip_corrupt=data.skip_corrupt)

@@ -28,12 +28,19 @@ def _facts(card: Card) -> tuple[str, ...]:
     """What is known about any copy of the data set: the columns between its name and where it is."""
     side = card.side or "any"
     return (
-        " / ".join(map(str, card.classes)) if card.classes else "yours",
+        _division(card),
         f"{card.images:,}" if card.images else "yours",
         f"{' or '.join(map(str, card.channels))} x {side} x {side}",
         f"{card.megabytes} MB" if card.megabytes else "by hand" if card.layouts else "none",
         card.licence,
     )
+
+
+def _division(card: Card) -> str:
+    """How many classes each split has, or how many all have in common."""
+    if card.shared:
+        return f"{card.shared}, by image"
+    return " / ".join(map(str, card.classes)) if card.classes else "yours"
 
 
 def _where(card: Card, found: tuple[str, ...] | None) -> str:

@@ -19,9 +19,9 @@ from tasks.archive import Archive
 from tasks.bank import ImageBank
 from tasks.card import Card
 from tasks.decode import Decoder
-from tasks.errors import DataError
-from tasks.picture import to_pixels
+from tasks.labelled import by_class
 from tasks.published import published
+from tasks.sources.cifar_batches import read_batches
 
 LIST = Path(__file__).with_name("cifar100.json")
 """Superclass -> classes, and where they come from."""
@@ -91,20 +91,13 @@ def _read_folders(path: Path, names: list[str], decoder: Decoder) -> dict[str, T
 
 
 def _read_batches(path: Path, names: list[str], decoder: Decoder) -> dict[str, Tensor]:
-    from tasks._compat import torchvision
-
     images: dict[str, list[Tensor]] = {name: [] for name in names}
     for train in (True, False):
-        try:  # torchvision compares published checksums before it trusts a pickle
-            part = torchvision.datasets.CIFAR100(path.parent, train=train)
-        except RuntimeError as error:
-            raise DataError(
-                f"expected the files train, test and meta of CIFAR-100 in {path}, got some that are missing or "
-                f"damaged; move {path} away and {CARD.origin}"
-            ) from error
-        for picture, label in part:
-            images[class_name(part.classes[label])].append(to_pixels(picture, decoder.image))
-    return {name: torch.stack(pixels) for name, pixels in images.items()}
+        part = read_batches("CIFAR100", path, train=train, remedy=CARD.origin)
+        labels = [class_name(name) for name in part.names]
+        for name, pixels in by_class(part.pixels, part.labels, labels, decoder.image, remedy=CARD.origin).items():
+            images[name].append(pixels)
+    return {name: torch.cat(parts) for name, parts in images.items()}
 
 
 def _in_order(images: Tensor) -> Tensor:

@@ -109,7 +109,7 @@ def read_unlabelled(path: Path, image: tuple[int, int, int]) -> Decoded:
     _require_directory(path)
     images = image_files(path)
     if not images:
-        raise DataError(f"{path}: expected images (png, jpg, jpeg, bmp, gif, webp), got none; add some")
+        raise DataError(f"{path}: expected images (png, jpg, jpeg, bmp, gif, webp, ppm), got none; add some")
     return Decoder(image).readable(images)
 
 

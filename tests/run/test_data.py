@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from metanas.run.demo import write_example
-from tasks.catalogue import CARDS, READERS, SourceName
+from tasks.catalogue import CARDS, IMAGE_READERS, READERS, SourceName
 from tasks.sources.cifar100 import FOLDERS
 
 COLOURS = ["data.source=cifar_fs", "data.channels=3", "meta.iterations=1", "meta.validate_every=0"]
@@ -17,7 +17,8 @@ COLOURS = ["data.source=cifar_fs", "data.channels=3", "meta.iterations=1", "meta
 
 def test_every_source_has_a_card_and_a_builder() -> None:
     assert list(get_args(SourceName)) == list(CARDS)
-    assert set(CARDS) - set(READERS) == {"glyphs", "folder"}
+    assert set(CARDS) - set(READERS) - set(IMAGE_READERS) == {"glyphs", "folder"}
+    assert not set(READERS) & set(IMAGE_READERS)
 
 
 def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
@@ -40,6 +41,8 @@ def test_the_list_has_a_line_for_each_source(metanas, tmp_path: Path) -> None:
     assert rows["vgg_flowers"] == (
         "vgg_flowers 71 / 15 / 16 8,189 3 x any x any 345 MB none stated missing: flowers-102"
     )
+    assert rows["svhn"] == "svhn 10, by image 99,289 3 x 32 x 32 246 MB non-commercial use missing: svhn"
+    assert rows["gtsrb"] == "gtsrb 0 / 0 / 43 39,209 3 x any x any 276 MB none stated missing: GTSRB"
     assert rows["folder"] == "folder yours yours 1 or 3 x any x any none yours class folders in data.root=DIR"
     missing = [name for name, card in CARDS.items() if card.layouts and name not in ("cifar_fs", "fc100")]
     assert lines[len(CARDS) :] == [f"to get {name}: {CARDS[name].origin}" for name in missing]
@@ -62,6 +65,14 @@ def test_the_list_loads_no_library_that_reads_images() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", IMAGE_READERS)
+def test_episodes_of_classes_that_training_shows_are_refused(metanas, tmp_path: Path, name: str) -> None:
+    overrides = [f"data.source={name}", "data.channels=3", f"data.root={tmp_path}"]
+    line = metanas("meta-train", "--out", tmp_path / "run", *overrides).line
+    assert f"got {name}, which shows the same 10 classes in training and test; choose one of glyphs, omniglot, " in line
+    assert not (tmp_path / "run").exists()
 
 
 class TestColours:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import resource
 import signal
 import socket
@@ -201,6 +202,27 @@ def test_an_archive_that_cannot_be_opened_is_one_line(
     assert files_of(tmp_path) == []
 
 
+def test_files_that_are_not_packed_are_fetched(
+    metanas, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {"train_32x32.mat": bytes(1000), "test_32x32.mat": bytes(2000)}
+    server.files = {f"/{name}": content for name, content in contents.items()}
+    archives = tuple(
+        Archive(url=f"{server.url}/{name}", md5=hashlib.md5(body).hexdigest(), size=len(body), folder="svhn")
+        for name, body in contents.items()
+    )
+    monkeypatch.setitem(CARDS, "svhn", replace(CARDS["svhn"], archives=archives))
+    server.files["/test_32x32.mat"] = bytes(1999) + b"x"
+    line = metanas("data", "fetch", "-q", "svhn", f"data.root={tmp_path}").line
+    assert line.startswith(f"metanas: expected test_32x32.mat with md5 {archives[1].md5}, got ")
+    assert files_of(tmp_path) == ["svhn/train_32x32.mat"]
+    server.files["/test_32x32.mat"] = contents["test_32x32.mat"]
+    assert metanas("data", "fetch", "svhn", f"data.root={tmp_path}").out == f"fetched svhn: {tmp_path}\n"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "svhn").iterdir()} == contents
+    assert files_of(tmp_path) == ["svhn/test_32x32.mat", "svhn/train_32x32.mat"]
+    assert len(server.ranges) == 3  # the first file was whole
+
+
 KILL = "import os, signal\ndef kill(*_, **__): os.kill(os.getpid(), signal.SIGKILL)\n"
 MOMENTS = {
     "in the download": ("", "kill"),
@@ -379,6 +401,10 @@ def test_mistakes_are_one_line(metanas, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_remedy_of_missing_data_is_the_verb() -> None:
-    for name in ("omniglot", "cifar_fs", "fc100"):
-        with pytest.raises(DataError, match="; run metanas data fetch (omniglot|cifar_fs), or unpack"):
-            CARDS[name].require(Path("nowhere"))
+    for card in CARDS.values():
+        if card.archives:
+            with pytest.raises(DataError, match=r"; run metanas data fetch (\w+), or (unpack|put)") as caught:
+                card.require(Path("nowhere"))
+            named = re.search(r"fetch (\w+)", str(caught.value))
+            assert named
+            assert CARDS[named[1]].archives == card.archives
