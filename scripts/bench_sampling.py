@@ -27,7 +27,7 @@ from metanas.spaces.initial import initial_weights
 from tasks import EpisodeSampler, ImageBank, TaskSpec, stream
 
 TURNS = 9
-META_BATCH = 32
+META_BATCH = 16
 SHAPES = ((5, 1, 15), (20, 5, 15))
 """Ways, shots, queries."""
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from tasks.bank import ImageBank
 from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec, in_unit_range
 from tasks.errors import DataError
-from tasks.stream import stream
+from tasks.stream import streams
 
 
 class EpisodeSampler(Episodes):
@@ -43,6 +43,7 @@ class EpisodeSampler(Episodes):
                 f"{spec.n_query} query images need {need}; lower k_shot or n_query, or leave the class out"
             )
         self.bank = bank
+        self._widest = int(bank.counts.max())
         self.spec = spec
         self.seed = seed
 
@@ -69,16 +70,15 @@ class EpisodeSampler(Episodes):
 
     def rows(self, numbers: Sequence[int]) -> Tensor:
         """Which bank rows the episodes show: `[tasks, n_way, k_shot + n_query]`, support first in each row."""
+        if min(numbers, default=0) < 0:
+            raise IndexError(f"episodes are numbered from 0, got {min(numbers)}")
         n_way, need = self.spec.n_way, self.spec.k_shot + self.spec.n_query
-        chosen = torch.empty(len(numbers), n_way, dtype=torch.int64)
-        keys = torch.empty(len(numbers), n_way, int(self.bank.counts.max()), dtype=torch.float32)
-        for task, number in enumerate(numbers):
-            if number < 0:
-                raise IndexError(f"episodes are numbered from 0, got {number}")
-            rng = stream(self.seed, self.bank.name, "episode", number)
-            chosen[task] = torch.randperm(len(self.bank.classes), generator=rng)[:n_way]
-            widest = int(self.bank.counts[chosen[task]].max())
-            keys[task, :, :widest] = torch.rand(n_way, widest, generator=rng, dtype=torch.float32)
+        orders, keys = [], []
+        for rng in streams(self.seed, (self.bank.name, "episode"), numbers):
+            orders.append(torch.randperm(len(self.bank.classes), generator=rng))
+            keys.append(torch.rand(n_way, self._widest, generator=rng, dtype=torch.float32))
+        chosen = torch.stack(orders)[:, :n_way]
         # Distinct positions in every class at once: rank random keys, with the places past a short class pushed last.
-        keys.masked_fill_(torch.arange(keys.shape[2]) >= self.bank.counts[chosen][:, :, None], 2.0)
-        return self.bank.starts[chosen][:, :, None] + keys.topk(need, largest=False).indices
+        past = torch.arange(self._widest) >= self.bank.counts[chosen][:, :, None]
+        ranked = torch.stack(keys).masked_fill_(past, 2.0).topk(need, largest=False).indices
+        return ranked.add_(self.bank.starts[chosen][:, :, None])

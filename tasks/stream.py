@@ -5,6 +5,7 @@ episode 17 twice, or running the tasks of a meta-batch in another order gives th
 """
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -18,7 +19,28 @@ def stream(seed: int, *names: str | int) -> torch.Generator:
     >>> bool((torch.rand(4, generator=a) == torch.rand(4, generator=b)).all())
     True
     """
-    key = "/".join(str(part) for part in (seed, *names)).encode()
-    digest = hashlib.sha256(key).digest()
+    return next(streams(seed, names[:-1], names[-1:])) if names else _seeded(torch.Generator(), _key((seed,)))
+
+
+def streams(seed: int, names: Sequence[str | int], numbers: Iterable[str | int]) -> Iterator[torch.Generator]:
+    """`stream(seed, *names, number)` for one number after another, each gone when the next one is asked for.
+
+    >>> [int(torch.randint(9, (), generator=rng)) for rng in streams(0, ["episode"], range(3))]
+    [8, 5, 2]
+    >>> [int(torch.randint(9, (), generator=stream(0, "episode", i))) for i in range(3)]
+    [8, 5, 2]
+    """
+    rng, start = torch.Generator(), _key((seed, *names))
+    for number in numbers:
+        key = start.copy()
+        key.update(f"/{number}".encode())
+        yield _seeded(rng, key)
+
+
+def _key(names: Sequence[str | int]) -> "hashlib._Hash":
+    return hashlib.sha256("/".join(map(str, names)).encode())
+
+
+def _seeded(rng: torch.Generator, key: "hashlib._Hash") -> torch.Generator:
     # 63 bits: the generator takes a signed 64-bit seed.
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return rng.manual_seed(int.from_bytes(key.digest()[:8], "big") >> 1)
