@@ -1,6 +1,8 @@
 """A few-shot data set: one bank of images and the published division of its classes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from tasks.bank import ImageBank
 from tasks.errors import DataError
@@ -14,6 +16,10 @@ class Dataset:
     name: str
     bank: ImageBank
     split: ClassSplit
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same data set with its pixels on `device`, once for all splits."""
+        return replace(self, bank=self.bank.to(device))
 
     def __getitem__(self, split: SplitName) -> ImageBank:
         """The bank of one split; raises `DataError` when the split is empty."""

@@ -25,6 +25,7 @@ from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
+from metanas.run.allocator import keep_freed_memory
 from metanas.spaces.backbone import Backbone
 from metanas.spaces.cell_choices import NONE
 from metanas.spaces.conv4 import Conv4
@@ -97,7 +98,7 @@ RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
 
 
 def device(experiment: AnyExperiment) -> torch.device:
-    """The device asked for; sets one CPU thread an operation, and flushes denormal numbers to zero.
+    """The device asked for; sets one CPU thread an operation, flushes denormal numbers to zero, and keeps freed memory.
 
     Cores work on tasks of their own: faster for small networks, and the bits do not depend on the number of cores.
     Saturated gates times activations make denormals, which slow a CPU down twenty times.
@@ -106,6 +107,7 @@ def device(experiment: AnyExperiment) -> torch.device:
     for kind in (numpy.float32, numpy.float64):
         numpy.finfo(kind)  # measured once and kept; it would warn where denormals are gone
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     has_gpu = torch.cuda.is_available()
     if experiment.device == "cuda" and not has_gpu:
         raise ConfigError("device=cuda was asked for, but torch sees no GPU; use device=cpu or device=auto")

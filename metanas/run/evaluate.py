@@ -45,7 +45,7 @@ def evaluate(
     bench, start = restored.bench, restored.state.learner.params
     judges: dict[str, Episodes] = {}
     for source in experiment.evaluate.sources or experiment.data.sources:
-        data = build.dataset(experiment.data.of(source))
+        data = build.dataset(experiment.data.of(source)).to(bench.device)
         build.check_unseen(directory.experiment(), data, split)
         judges[data.name] = build.episodes(experiment, data, split, bench.device)
     pooled = Comparison(bench, start)

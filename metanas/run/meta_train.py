@@ -45,7 +45,7 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     """
     check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
     bench = Workbench.of(experiment)
-    data = [build.dataset(experiment.data.of(name)) for name in experiment.data.sources]
+    data = [build.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
     train = build.training(experiment, data, bench.device)
     validation = tuple(build.episodes(experiment, part, "validation", bench.device) for part in data)
     learner = build.learner(experiment)
