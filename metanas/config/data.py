@@ -29,6 +29,9 @@ class Data:
     """1 for grey, 3 for colours; grey images are shown as coloured ones where colours are asked for."""
     skip_corrupt: bool = False
     """Leave out image files that cannot be read, and say how many; otherwise the first of them is an error."""
+    drop_duplicates: bool = False
+    """Leave out images that are there more than once, and say how many. Otherwise published data sets stay as they are,
+    and copies in a folder of your own are an error."""
     rotations: bool = False
     """Every class turned by 90, 180 and 270 degrees counts as a class of its own."""
 

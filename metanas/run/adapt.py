@@ -27,6 +27,7 @@ from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost, cost
 from metanas.spaces.draw import draw_cells
 from metanas.spaces.space import Genotype
+from tasks.duplicates import equal_images
 from tasks.episode import Batch
 from tasks.sources.folder import Decoded, is_labelled, read_folder, read_unlabelled
 
@@ -73,7 +74,7 @@ def adapt(
         directory: of a meta-trained run.
         experiment: its configuration, perhaps with another `adapt`.
         support: class folders of images, 2 to the run's n_way classes.
-        query: class folders of the same names, or a folder of unlabelled images.
+        query: class folders of the same names with other images, or a folder of unlabelled images.
         out: where to write; made when missing.
         transductive: normalise the query images with their own statistics, better for many images of all classes.
             Otherwise each prediction depends on the support set and its own image only.
@@ -87,6 +88,8 @@ def adapt(
             f"remove classes, or meta-train with task.n_way={len(classes)}"
         )
     questions = _questions(query, labelled, bench.spec.image, classes)
+    if query is not None:
+        _refuse_seen(query, labelled, questions)
     _check_out(out)
 
     batch = Batch(
@@ -150,6 +153,21 @@ def _questions(
             f"{', '.join(classes)}"
         )
     return [(path, pixels, name) for name, images in found.items() for path, pixels in images]
+
+
+def _refuse_seen(query: Path, support: dict[str, Decoded], questions: list[Question]) -> None:
+    """An image that is learned from says nothing about accuracy; without a label it may be asked about."""
+    known = [file for images in support.values() for file in images]
+    asked = [(path, pixels) for path, pixels, truth in questions if truth is not None]
+    files = known + asked
+    groups = equal_images(pixels for _, pixels in files)
+    seen = [(group[0], i) for group in groups for i in group if group[0] < len(known) <= i]
+    if seen:
+        learned, judged = (files[i][0] for i in seen[0])
+        raise ConfigError(
+            f"{query}: expected images that the support set lacks, got {len(seen)} that it holds: {judged} shows what "
+            f"{learned} does; remove them, or give the query images without class folders to see predictions alone"
+        )
 
 
 def _images(pixels: list[Tensor], device: torch.device) -> Tensor:

@@ -45,6 +45,7 @@ from tasks.catalogue import CARDS, IMAGE_READERS, READERS
 from tasks.channels import with_channels
 from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
+from tasks.duplicates import without_duplicates
 from tasks.episode import Episodes, TaskSpec
 from tasks.errors import DataError
 from tasks.mixture import Mixture, check_mixable
@@ -121,7 +122,8 @@ def processes(experiment: Experiment) -> int:
 
 def dataset(data: Data) -> Dataset:
     """The data set; raises `DataError` where it is missing or damaged."""
-    found = with_channels(_read(data), data.channels)
+    read = _read(data)
+    found = with_channels(without_duplicates(read) if data.drop_duplicates else read, data.channels)
     if found.bank.skipped:
         _LOG.warning(
             "%s: left out %d files that cannot be read, first %s",
@@ -143,7 +145,8 @@ def _read(data: Data) -> Dataset:
         )
     root = data_root(data.root)
     if data.source == "folder":
-        return folder(root, (data.channels, data.resolution, data.resolution), skip_corrupt=data.skip_corrupt)
+        image = (data.channels, data.resolution, data.resolution)
+        return folder(root, image, skip_corrupt=data.skip_corrupt, allow_duplicates=data.drop_duplicates)
     return READERS[data.source](root, data.resolution, cache_root(), skip_corrupt=data.skip_corrupt)
 
 

@@ -15,6 +15,7 @@ from tasks.bank import ImageBank
 from tasks.card import Card
 from tasks.dataset import Dataset
 from tasks.decode import Decoder, image_files
+from tasks.duplicates import refuse_duplicates
 from tasks.errors import DataError
 from tasks.split import SPLITS, ClassSplit, SplitName
 from tasks.stream import stream
@@ -25,7 +26,14 @@ Decoded = list[tuple[Path, Tensor]]
 """Image files in the order of their names, each with its uint8 tensor `[c, h, w]`."""
 
 
-def folder(root: Path, image: tuple[int, int, int], seed: int = 0, *, skip_corrupt: bool = False) -> Dataset:
+def folder(
+    root: Path,
+    image: tuple[int, int, int],
+    seed: int = 0,
+    *,
+    skip_corrupt: bool = False,
+    allow_duplicates: bool = False,
+) -> Dataset:
     """The data set of a directory, named after it.
 
     Args:
@@ -33,9 +41,11 @@ def folder(root: Path, image: tuple[int, int, int], seed: int = 0, *, skip_corru
         image: channels (1 or 3), height and width that every file is converted to.
         seed: of the division, where the directory does not divide its classes.
         skip_corrupt: leave out files that cannot be read; `ImageBank.skipped` then says which.
+        allow_duplicates: take files that show the same image, for `tasks.duplicates.without_duplicates`.
 
     Raises:
-        DataError: when `root` or a class holds no images, a file is damaged, or a class is in two splits.
+        DataError: when `root` or a class holds no images, a file is damaged, two files show the same image, or a class
+            is in two splits.
     """
     _require_directory(root)
     decoder = Decoder(image, skip_corrupt=skip_corrupt)
@@ -53,6 +63,8 @@ def folder(root: Path, image: tuple[int, int, int], seed: int = 0, *, skip_corru
     else:
         images = _read_classes(root, decoder)
         split = divide(tuple(images), seed)
+    if not allow_duplicates:
+        refuse_duplicates(root, [file for part in images.values() for file in part])
     pixels = {label: torch.stack([x for _, x in part]) for label, part in images.items()}
     return Dataset(name, ImageBank.from_classes(name, pixels, tuple(decoder.skipped)), split)
 

@@ -1,4 +1,5 @@
 import logging
+import resource
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,32 @@ def test_a_failed_write_is_an_error_and_leaves_nothing(make: Maker, tmp_path: Pa
     with pytest.raises(DataError, match="expected a cache directory that can be written"):
         cached(tmp_path, "x", {}, make)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_an_error_and_leaves_older_files_alone(make: Maker, tmp_path: Path) -> None:
+    old = cached(tmp_path, "x", {"seed": 0}, make)
+    (path,) = tmp_path.iterdir()
+    before = path.read_bytes()
+
+    def larger() -> ImageBank:
+        return ImageBank.from_classes("larger", {"a": torch.zeros(300_000, 1, 1, 1, dtype=torch.uint8)})
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limit[1]))  # as good as a disk that fills up on the way
+    try:
+        with pytest.raises(DataError) as caught:
+            cached(tmp_path, "x", {"seed": 1}, larger)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert str(caught.value) == (
+        f"expected a cache directory that can be written, got {tmp_path} (File too large); "
+        "set METANAS_CACHE to another one"
+    )
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == before
+    assert torch.equal(cached(tmp_path, "x", {"seed": 0}, make).pixels, old.pixels)
+    assert make.calls == 1
+    assert len(cached(tmp_path, "x", {"seed": 1}, larger)) == 300_000  # there is room again
 
 
 def test_data_root_is_the_configured_one_then_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:

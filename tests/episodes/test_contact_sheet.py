@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tasks import DataError, ImageBank
-from tasks.contact_sheet import contact_sheet
+from tasks import DataError, EpisodeSampler, ImageBank, TaskSpec
+from tasks.contact_sheet import contact_sheet, sheet_of_episode
 
 
 def bank(channels: int = 1) -> ImageBank:
@@ -43,6 +43,24 @@ def test_the_glyphs_have_a_picture(tmp_path: Path) -> None:
     contact_sheet(draw_classes(few, 28, 0), tmp_path / "glyphs.png")
     with Image.open(tmp_path / "glyphs.png") as picture:
         assert picture.size == (20 * 30, 3 * 30)
+
+
+def test_an_episode_is_its_classes_support_before_query() -> None:
+    noise = torch.randint(256, (3, 9, 3, 4, 5), generator=torch.Generator().manual_seed(0)).byte()
+    images = ImageBank.from_classes("noise", dict(zip("abc", noise, strict=True)))
+    sampler = EpisodeSampler(images, TaskSpec(3, 2, 4, (3, 4, 5)), 0)
+    sheet = sheet_of_episode(sampler[5])
+    assert sheet.shape == (3, 3 * 6, 2 * 7 + 8 + 4 * 7)
+    bytes_of = sampler.pixels([5])
+    for row in range(3):
+        for column in range(6):
+            batch, place, left = (
+                (bytes_of.support, 2 * row + column, 7 * column)
+                if column < 2
+                else (bytes_of.query, 4 * row + column - 2, 7 * column + 8)
+            )
+            assert torch.equal(sheet[:, 6 * row : 6 * row + 4, left : left + 5], batch.x[0, place])
+    assert bool((sheet[:, :, 14:22] == 96).all())
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from tasks.sources.folder import divide, folder, is_labelled, read_folder, read_
 IMAGE = (1, 8, 8)
 
 
-def write(path: Path, value: int = 0, mode: str = "L", size: tuple[int, int] = (8, 8)) -> Path:
+SHADES = itertools.cycle(range(256))
+
+
+def write(path: Path, value: int | None = None, mode: str = "L", size: tuple[int, int] = (8, 8)) -> Path:
+    """A picture of one shade, of another one each time unless `value` is given."""
+    value = next(SHADES) if value is None else value
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, value if mode == "L" else (value, value, value)).save(path)
     return path

@@ -200,6 +200,16 @@ def test_a_query_without_labels_is_predicted(
     assert {Path(row["file"]).name: row["predicted"] for row in rows} == labelled
 
 
+def test_an_image_that_was_learned_from_may_be_asked_about_without_its_label(
+    done, example: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "asked").mkdir()
+    shutil.copy(next((example / "support").rglob("*.png")), tmp_path / "asked" / "1.png")
+    assert (
+        adapt(done.directory, done.experiment, example / "support", tmp_path / "asked", tmp_path / "o").predicted == 1
+    )
+
+
 def test_a_query_may_hold_some_of_the_classes(done, example: Path, tmp_path: Path) -> None:
     for folder in sorted((example / "query").iterdir())[1:]:
         shutil.rmtree(folder)
@@ -251,6 +261,14 @@ class TestRefusals:
         next((example / "query").iterdir()).rename(example / "query" / "stranger")
         line = refusal(example / "support", "--query", example / "query")
         assert "holds the class 'stranger', which the support set lacks" in line
+
+    def test_a_query_of_images_that_are_learned_from(self, refusal: Callable[..., str], example: Path) -> None:
+        learned = next((example / "support").rglob("*.png"))
+        judged = example / "query" / learned.parent.name / "copy.png"
+        shutil.copy(learned, judged)
+        line = refusal(example / "support", "--query", example / "query")
+        assert "query: expected images that the support set lacks, got 1 that it holds: " in line
+        assert f"{judged} shows what {learned} does; remove them, or give the query images without class" in line
 
     def test_folders_that_are_not_there(self, refusal: Callable[..., str], example: Path) -> None:
         assert "nothing there" in refusal(example / "missing")
