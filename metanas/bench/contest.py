@@ -14,10 +14,13 @@ from metanas.meta.maml import Maml
 from metanas.objective import LossFn
 from metanas.optim import Adam
 from metanas.params import MetaParams, detach, leaves, spread
+from metanas.search.arch_gradient import ArchGradient, WeightStep
+from metanas.search.finite_difference import FiniteDifference
+from metanas.search.unrolled import Unrolled
 from tasks.episode import Batch, Episode
 
 OURS, TEXTBOOK, LEAN = "ours", "textbook", "lean"
-"""The contestants; `lean` is the textbook without the habits that cost time and change no result."""
+"""The contestants; `lean` is the textbook without the habits that cost time and change no result, in short items."""
 
 Work = Callable[[], object]
 
@@ -31,8 +34,14 @@ class Contest(NamedTuple):
 
 
 def contests(setting: Setting, search: Setting, batch: int) -> list[Contest]:
-    """All items with the gates of the settings; `batch` images are in each batch of a search step."""
-    return [adapted_task(setting), meta_iteration(setting), darts_step(search, batch)]
+    """All items with the gates of the settings; `batch` images are in each batch of a search step.
+
+    Second-order search steps come with softmax gates alone, which are DARTS's.
+    """
+    items = [adapted_task(setting), meta_iteration(setting), darts_step(search, batch)]
+    if search.gates == "softmax":
+        items += [second_order_step(search, batch, exact=exact) for exact in (True, False)]
+    return items
 
 
 def inner(setting: Setting, *, first_order: bool) -> Inner:
@@ -60,8 +69,7 @@ def meta_iteration(setting: Setting) -> Contest:
     learner = Descent(Maml(steps), Adam())
     state = learner.init(start)
     ways: dict[str, Work] = {OURS: lambda: learner.step(state, [learner.gradient(loss, start, episodes)], 1.0)}
-    for name, book in _books(setting):
-        ways[name] = _textbook_iteration(book, as_textbook(start), episodes, steps)
+    ways[TEXTBOOK] = _textbook_iteration(Textbook(setting), as_textbook(start), episodes, steps)
     return Contest("meta_iteration", setting, ways)
 
 
@@ -94,6 +102,30 @@ def darts_step(setting: Setting, images: int) -> Contest:
         theirs = as_textbook(start)
         ways[name] = lambda book=book, theirs=theirs: book.search_step(theirs, train, held_out, rates)  # type: ignore[misc]
     return Contest("darts_search_step", setting, ways)
+
+
+def second_order_step(setting: Setting, images: int, *, exact: bool) -> Contest:
+    """Second-order DARTS: the logits step by what the next step of the weights makes of them, then the weights do."""
+    start, (train, held_out) = setting.start(), batches(setting, images)
+    loss, rates = setting.objective(), (0.025, 0.3)
+    gradient: ArchGradient = Unrolled() if exact else FiniteDifference()
+    ours, theirs, book = detach(start, requires_grad=True), as_textbook(start), Textbook(setting)
+    ways: dict[str, Work] = {
+        OURS: lambda: looking_ahead(gradient, loss, ours, (train, held_out), rates),
+        TEXTBOOK: lambda: book.second_order_step(theirs, train, held_out, rates, exact=exact),
+    }
+    return Contest("darts_exact_step" if exact else "darts_difference_step", setting, ways)
+
+
+def looking_ahead(
+    gradient: ArchGradient, loss: LossFn, params: MetaParams, data: tuple[Batch, Batch], rates: tuple[float, float]
+) -> MetaParams:
+    """A step of the logits by `gradient`, then one of the weights; `data` is a training and a held-out batch."""
+    still = {name: torch.zeros_like(w) for name, w in params.weights.items()}
+    found = gradient(loss, params, *data, WeightStep(rates[0], 0.0, 0.0, still)).gradient
+    arch = {name: logits - rates[1] * found[name] for name, logits in params.arch.items()}
+    moved = detach(MetaParams(params.weights, arch), requires_grad=True)
+    return detach(adapt(loss, moved, data[0], Inner(1, rates[0], 0.0, first_order=True)), requires_grad=True)
 
 
 def batches(setting: Setting, images: int) -> tuple[Batch, Batch]:

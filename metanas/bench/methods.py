@@ -84,6 +84,45 @@ class Textbook:
             params = MetaParams(moved, params.arch) if part == 0 else MetaParams(params.weights, moved)
         return params
 
+    def second_order_step(
+        self, params: MetaParams, train: Batch, held_out: Batch, rates: tuple[float, float], *, exact: bool
+    ) -> MetaParams:
+        """DARTS's second-order step of the logits (arXiv 1806.09055, equations 6 to 8), then one of the weights.
+
+        `exact` differentiates through the weight step ahead; otherwise the product with the Hessian is a difference of
+        gradients at weights moved by 0.01 in all.
+        """
+        weights, arch = list(params.weights.values()), list(params.arch.values())
+
+        def slope(at: MetaParams, batch: Batch, wanted: list[Tensor], *, create_graph: bool = False) -> list[Tensor]:
+            loss = self.loss(at, batch)
+            found = torch.autograd.grad(loss, wanted, create_graph=create_graph, allow_unused=True)
+            return [torch.zeros_like(p) if g is None else g for p, g in zip(wanted, found, strict=True)]
+
+        gradient = slope(params, train, weights, create_graph=exact)
+        ahead = [w - rates[0] * g for w, g in zip(weights, gradient, strict=True)]
+        if exact:
+            found = slope(like(params, ahead + arch), held_out, arch)
+        else:
+            leaf = [w.detach().requires_grad_() for w in ahead]
+            both = slope(like(params, leaf + arch), held_out, leaf + arch)
+            along, found = both[: len(leaf)], both[len(leaf) :]
+            size = 0.01 / torch.cat([v.flatten() for v in along]).norm()
+            plus, minus = (
+                slope(
+                    like(params, [(w + sign * size * v).detach() for w, v in zip(weights, along, strict=True)] + arch),
+                    train,
+                    arch,
+                )
+                for sign in (1, -1)
+            )
+            found = [f - rates[0] * (p - m) / (2 * size) for f, p, m in zip(found, plus, minus, strict=True)]
+        moved = [(a - rates[1] * g).detach().requires_grad_() for a, g in zip(arch, found, strict=True)]
+        params = like(params, weights + moved)
+        gradient = slope(params, train, weights)
+        stepped = [(w - rates[0] * g).detach().requires_grad_() for w, g in zip(weights, gradient, strict=True)]
+        return like(params, stepped + moved)
+
 
 def as_textbook(params: MetaParams) -> MetaParams:
     """Our parameters under the textbook's names, as leaves."""

@@ -94,7 +94,8 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
         loss = Proximal(loss, start, pulls)
     params, step = start, DESCENTS[inner.engine]
     for m in range(inner.steps if any(sizes) else 0):
-        params = step(loss(params, batch).sum(), params, _learned(sizes, start, m), exact=not inner.first_order)
+        seen = _moving(params, sizes) if inner.first_order else params
+        params = step(loss(seen, batch).sum(), params, _learned(sizes, start, m), exact=not inner.first_order)
     return params
 
 
@@ -115,6 +116,11 @@ def descend(value: Tensor, params: MetaParams, sizes: Sequence[float | Tensor], 
 
 DESCENTS: dict[str, Callable[..., MetaParams]] = {"plain": descend, "higher": higher_descent.descend}
 """Step functions by the name of `inner.engine`, all called as `descend`."""
+
+
+def _moving(params: MetaParams, sizes: list[float]) -> MetaParams:
+    """`params` with what rests as constants, which at first order changes nothing: layers skip their gradients."""
+    return like(params, [p if size else p.detach() for p, size in zip(leaves(params), sizes, strict=True)])
 
 
 def _learned(sizes: list[float], start: MetaParams, step: int) -> list[float | Tensor]:
@@ -141,6 +147,8 @@ def grad(
     Entries that are not `wanted` are left out of the backward pass and get None; without it all are wanted.
     """
     tensors = leaves(params)
+    if not value.requires_grad and any(t.requires_grad for t in tensors):  # it depends on none of them
+        return [None] * len(tensors)
     chosen = [i for i in range(len(tensors)) if wanted is None or wanted[i]]
     found = torch.autograd.grad(value, [tensors[i] for i in chosen], create_graph=create_graph, allow_unused=True)
     gradient: list[Tensor | None] = [None] * len(tensors)

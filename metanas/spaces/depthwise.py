@@ -2,7 +2,7 @@
 
 A CPU library's depthwise convolution is slow backwards, and its second derivative is a loop over the channels. On a map
 of 7x7 a channel's convolution is a matrix of 49 rows, linear in its kernel; matrix products are fast, and so is every
-derivative of theirs.
+derivative of theirs. Larger maps are left to `metanas.spaces.sliding`.
 """
 
 from functools import lru_cache
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.spaces.conv import Conv, dense
+from metanas.spaces.sliding import slide
 
 LARGEST = 8
 """Height and width of the largest map that is convolved by matrices: their size grows with the fourth power."""
@@ -26,9 +27,12 @@ class Depthwise(Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `Conv.forward`."""
-        if x.device.type != "cpu" or max(x.shape[2:]) > LARGEST:
+        if x.device.type != "cpu":
             return super().forward(x)
-        return self.as_matrices(x)
+        if max(x.shape[2:]) <= LARGEST:
+            return self.as_matrices(x)
+        weight = self.weight.reshape(-1, *self.weight.shape[-3:])
+        return slide(x, weight, self.stride, self.dilation)
 
     def as_matrices(self, x: Tensor) -> Tensor:
         """The same by one matrix a channel."""
@@ -51,10 +55,14 @@ class Product(torch.autograd.Function):
         return torch.bmm(_packed(a), _packed(b))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Gradients that are products again."""
         a, b = ctx.saved_tensors
-        return Product.apply(grad, b.mT), Product.apply(a.mT, grad)  # type: ignore[no-untyped-call]
+        da, db = ctx.needs_input_grad
+        return (
+            Product.apply(grad, b.mT) if da else None,  # type: ignore[no-untyped-call]
+            Product.apply(a.mT, grad) if db else None,  # type: ignore[no-untyped-call]
+        )
 
 
 def _packed(matrices: Tensor) -> Tensor:

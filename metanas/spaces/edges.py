@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -96,6 +97,8 @@ class Edges(nn.ModuleList):
         columns = {op: column for column, op in enumerate(primitives)}
         self.choices: list[Choice] = [(edge, columns[op]) for edge, names in enumerate(plan) for op in names]
         self.primitives = tuple(primitives)
+        self._plain = {choice for choice in self.choices if not list(self._module(choice).parameters())}
+        """Options without weights."""
         self.nodes = nodes
         self._ends = ends
         self._width = width
@@ -115,19 +118,24 @@ class Edges(nn.ModuleList):
         """
         states = list(inputs)
         sums: list[Tensor | None] = [None] * self.nodes
+        is_whole = taken is not None and len(taken) == len(self.choices)
+        shared: dict[Choice, Tensor] = {}
         for choice in self.choices if taken is None else taken:
             node, source = self._ends[choice[0]]
             while len(states) <= source:  # options come node after node: the source has all its edges by now
                 states.append(self._state(sums[len(states) - self._inputs], states[0]))
             module = self._module(choice)
-            if taken is None or taken[choice].tasks is None:
+            total = sums[node]
+            if is_whole and taken is not None and taken[choice].tasks is None:
+                value = self._shared(choice, states[source], taken[choice].gate, rows, shared)
+                sums[node] = value if total is None else total + value
+            elif taken is None or taken[choice].tasks is None:
                 value = module(states[source], rows)
                 if taken is not None:
                     value = scale(value, taken[choice].gate)
-                total = sums[node]
                 sums[node] = value if total is None else total + value
             else:
-                sums[node] = self._add_some(sums[node], module, states[source], taken[choice], rows)
+                sums[node] = self._add_some(total, module, states[source], taken[choice], rows)
         states += [self._state(total, states[0]) for total in sums[len(states) - self._inputs :]]
         return states[self._inputs :]
 
@@ -136,6 +144,24 @@ class Edges(nn.ModuleList):
         by_name = self[edge]
         assert isinstance(by_name, nn.ModuleDict)
         return by_name[self.primitives[column]]
+
+    def _shared(
+        self, choice: Choice, x: Tensor, gate: Tensor, rows: int | None, shared: dict[Choice, Tensor]
+    ) -> Tensor:
+        """An option of a cell that takes all: edges that leave the state `x` share what does not depend on the edge.
+
+        That is the ReLU, and the whole of an operation without weights; `shared` holds both by (source, column).
+        """
+        edge, column = choice
+        source, module = self._ends[edge][1], self._module(choice)
+        is_plain = choice in self._plain
+        key = (source, column if is_plain else -1)
+        if key not in shared:
+            shared[key] = module(x, rows) if is_plain else F.relu(x)
+        if is_plain:
+            return scale(shared[key], gate)
+        out: Tensor = module(x, rows, active=shared[key], gate=gate)
+        return out
 
     def _add_some(self, total: Tensor | None, module: nn.Module, x: Tensor, taken: Taken, rows: int | None) -> Tensor:
         """Adds an option that some of the folded tasks take, computed for these alone."""

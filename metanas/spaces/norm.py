@@ -29,17 +29,29 @@ class Norm(nn.Module):
         self.scale = nn.Parameter(torch.ones(channels)) if affine else None
         self.shift = nn.Parameter(torch.zeros(channels)) if affine else None
 
-    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
-        """Features `[n, c, h, w]`, normalised per channel over the first `rows` images (None: all)."""
-        if self.scale is None or self.shift is None:
-            scale = shift = None
-        else:  # flatten: one scale a task and channel when tasks are folded into the channels
-            scale, shift = self.scale.flatten(), self.shift.flatten()
+    def forward(self, x: Tensor, rows: int | None = None, gate: Tensor | None = None) -> Tensor:
+        """Features `[n, c, h, w]`, normalised per channel over the first `rows` images (None: all).
+
+        Args:
+            x: features.
+            rows: see above.
+            gate: a factor of the result, `[]` or one a task: a kernel that scales anyway multiplies by it for nothing.
+        """
+        # flatten: one scale a task and channel when tasks are folded into the channels
+        scale = None if self.scale is None else self.scale.flatten()
+        shift = None if self.shift is None else self.shift.flatten()
+        if gate is not None:
+            # the fused kernels read a scale as if its numbers lay side by side: no view with stride 0
+            gate = gate.reshape(-1, 1).repeat(1, x.shape[1] // gate.numel()).flatten()
+            scale = gate if scale is None else scale * gate
+            shift = None if shift is None else shift * gate
         if rows is None:
             out: Tensor = _Normalise.apply(x, scale, shift, self.eps)  # type: ignore[no-untyped-call]
             return out
         out = standardise(x, self.eps, rows)
-        return out if scale is None or shift is None else torch.addcmul(_wide(shift), out, _wide(scale))
+        if scale is None:
+            return out
+        return out * _wide(scale) if shift is None else torch.addcmul(_wide(shift), out, _wide(scale))
 
 
 def standardise(x: Tensor, eps: float, rows: int | None = None) -> Tensor:
@@ -67,24 +79,24 @@ class _Normalise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, scale: Tensor | None, shift: Tensor | None, eps: float) -> Tensor:
         out, mean, inverse = torch.native_batch_norm(x, scale, shift, None, None, True, 0.0, eps)
         ctx.save_for_backward(x, scale, mean, inverse)
-        ctx.eps = eps
+        ctx.eps, ctx.is_shifted = eps, shift is not None
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         x, scale, mean, inverse = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            needed = [True, scale is not None, scale is not None]
+            needed = [True, scale is not None, ctx.is_shifted]
             dx, d_scale, d_shift = torch.ops.aten.native_batch_norm_backward(
                 grad, x, scale, None, None, mean, inverse, True, ctx.eps, needed
             )
-            return dx, d_scale, d_shift, None
+            return dx, d_scale, d_shift if ctx.is_shifted else None, None
         # create_graph=True: this gradient will itself be differentiated
         if scale is None:
             return _Gradient.apply(grad, x, mean, inverse, ctx.eps), None, None, None  # type: ignore[no-untyped-call]
         out = _Normalise.apply(x, None, None, ctx.eps)  # type: ignore[no-untyped-call]
         dx = _Gradient.apply(grad * _wide(scale), x, mean, inverse, ctx.eps)  # type: ignore[no-untyped-call]
-        return dx, (grad * out).sum(DIMS), grad.sum(DIMS), None
+        return dx, (grad * out).sum(DIMS), grad.sum(DIMS) if ctx.is_shifted else None, None
 
 
 class _Gradient(torch.autograd.Function):

@@ -1,8 +1,9 @@
 """The operations that an edge of a cell may carry (Liu et al. 2019, DARTS, arXiv 1806.09055, section 3.1.1).
 
 Every block is ReLU, convolution, norm, in this order; convolutions have no bias. All are called as `op(x, rows)` and
-map `[n, C, h, w]` to `[n, C, h', w']` with h' = ceil(h / stride); with folded tasks C stands for tasks * C. `none` is
-not here: it is the absence of an operation.
+map `[n, C, h, w]` to `[n, C, h', w']` with h' = ceil(h / stride); with folded tasks C stands for tasks * C. Those with
+weights begin with a ReLU and end with a norm: they also take `active`, the ReLU of `x` where it is at hand, and `gate`,
+a factor of the result, `[]` or one a task. `none` is not here: it is the absence of an operation.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +17,11 @@ from metanas.spaces.norm import Norm
 
 Ops = Mapping[str, Callable[[int, int], nn.Module]]
 """Operation name -> builder from (channels, stride)."""
+
+
+def rectified(x: Tensor, active: Tensor | None) -> Tensor:
+    """The ReLU of `x`, which is `active` where it is at hand."""
+    return F.relu(x) if active is None else active
 
 
 class Pool(nn.Module):
@@ -56,9 +62,11 @@ class ReluConvNorm(nn.Module):
         self.conv = Conv(channels_in, channels_out, kernel, stride=stride)
         self.norm = Norm(channels_out, affine=affine)
 
-    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rows: int | None = None, *, active: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:
         """Features `[n, channels_out, ceil(h / stride), ceil(w / stride)]`."""
-        out: Tensor = self.norm(self.conv(F.relu(x)), rows)
+        out: Tensor = self.norm(self.conv(rectified(x, active)), rows, gate)
         return out
 
 
@@ -76,13 +84,15 @@ class FactorizedReduce(nn.Module):
         self.odd = Conv(channels_in, channels_out // 2, 1, stride=2)
         self.norm = Norm(channels_out)
 
-    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rows: int | None = None, *, active: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:
         """Images `[n, channels_out, ceil(h / 2), ceil(w / 2)]`."""
-        x = F.relu(x)
+        x = rectified(x, active)
         top, left = x.shape[2] % 2, x.shape[3] % 2
         if top or left:
             x = F.pad(x, (left, 0, top, 0))
-        out: Tensor = self.norm(join([self.even(x), self.odd(x[:, :, 1:, 1:])], self.even.tasks), rows)
+        out: Tensor = self.norm(join([self.even(x), self.odd(x[:, :, 1:, 1:])], self.even.tasks), rows, gate)
         return out
 
 
@@ -95,9 +105,11 @@ class DepthwiseBlock(nn.Module):
         self.pointwise = Conv(channels, channels, 1)
         self.norm = Norm(channels)
 
-    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rows: int | None = None, *, active: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:
         """Features `[n, C, ceil(h / stride), ceil(w / stride)]`."""
-        out: Tensor = self.norm(self.pointwise(self.depthwise(F.relu(x))), rows)
+        out: Tensor = self.norm(self.pointwise(self.depthwise(rectified(x, active))), rows, gate)
         return out
 
 
@@ -109,9 +121,11 @@ class SeparableConv(nn.Module):
         self.first = DepthwiseBlock(channels, kernel, stride)
         self.second = DepthwiseBlock(channels, kernel, 1)
 
-    def forward(self, x: Tensor, rows: int | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, rows: int | None = None, *, active: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:
         """Images `[n, C, ceil(h / stride), ceil(w / stride)]`."""
-        out: Tensor = self.second(self.first(x, rows), rows)
+        out: Tensor = self.second(self.first(x, rows, active=active), rows, gate=gate)
         return out
 
 

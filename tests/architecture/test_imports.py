@@ -56,7 +56,7 @@ LAYERS = {
         "torch numpy matplotlib",
     ),
     "metanas.bench": Layer(
-        f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.spaces metanas.meta tasks",
+        f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.spaces metanas.meta metanas.search tasks",
         "torch learn2learn",
     ),
     "metanas.run": Layer(

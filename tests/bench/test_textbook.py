@@ -3,13 +3,15 @@
 import pytest
 import torch
 
-from metanas.bench.contest import search_step
+from metanas.bench.contest import looking_ahead, search_step
 from metanas.bench.methods import Textbook, as_textbook
 from metanas.bench.setting import Setting
 from metanas.bench.textbook import textbook_weights
 from metanas.meta.adapt import Inner, adapt
 from metanas.meta.maml import Maml
 from metanas.params import MetaParams, detach, leaves, of_task, spread
+from metanas.search.finite_difference import FiniteDifference
+from metanas.search.unrolled import Unrolled
 from tasks.episode import Batch
 
 INNER = Inner(steps=2, lr_weights=0.1, lr_arch=0.5)
@@ -57,3 +59,18 @@ class TestTextbook:
         theirs = Textbook(setting, habits=habits).search_step(as_textbook(start), train, held_out, (0.1, 0.5))
         assert_same(ours, theirs)
         assert any(not torch.equal(ours.arch[kind], start.arch[kind]) for kind in start.arch)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("exact", [True, False])
+def test_looks_ahead_alike(exact: bool) -> None:
+    setting, rates = SETTINGS["softmax on a plain stem"], (0.1, 0.5)
+    start, episodes = setting.start(torch.float64), setting.episodes(2, torch.float64)
+    train, held_out = (Batch(episodes.query.x[i], episodes.query.y[i]) for i in range(2))
+    gradient = Unrolled() if exact else FiniteDifference()
+    leaf = detach(start, requires_grad=True)
+    ours = looking_ahead(gradient, setting.objective(), leaf, (train, held_out), rates)
+    theirs = Textbook(setting).second_order_step(as_textbook(start), train, held_out, rates, exact=exact)
+    assert_same(ours, theirs)
+    plain = search_step(setting.objective(), leaf, train, held_out, rates)
+    assert any((ours.arch[kind] - plain.arch[kind]).abs().max() > 1e-4 for kind in start.arch)

@@ -1,5 +1,7 @@
 """The inner loop: plain gradient descent on weights and logits together, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -124,3 +126,20 @@ def _spec() -> object:
     from tasks.episode import TaskSpec
 
     return TaskSpec(3, 1, 2, (1, 16, 16))
+
+
+@pytest.mark.parametrize("inner", [Inner(2, 0.1, 0.0), Inner(2, 0.0, 1.0), Inner(2, 0.1, 0.0, moves="head")], ids=str)
+def test_at_first_order_what_rests_is_a_constant_and_what_moves_moves_alike(small: Small, inner: Inner) -> None:
+    start, loss = detach(spread(small.start, 3), requires_grad=True), Classification(small.net, Softmax())
+    exact, first = (
+        adapt(loss, start, small.episodes.support, replace(inner, first_order=first)) for first in (False, True)
+    )
+    for a, b in zip(leaves(first), leaves(exact), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_a_loss_without_anything_that_moves_leaves_the_start_as_it_is(small: Small) -> None:
+    start = detach(spread(small.start, 3), requires_grad=True)
+    loss = Classification(small.net, Softmax(), rest_arch=True)
+    end = adapt(loss, start, small.episodes.support, Inner(1, lr_weights=0.0, lr_arch=1.0, first_order=True))
+    assert all(torch.equal(a, b) for a, b in zip(leaves(end), leaves(start), strict=True))

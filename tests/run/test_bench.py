@@ -30,16 +30,21 @@ def test_json_is_one_object_with_a_ratio_for_every_item(monkeypatch: pytest.Monk
     assert (found["threads"], found["device"], found["quick"]) == (1, "cpu", True)
     items = {(item["name"], item["gates"]): item for item in found["items"]}
     names = ("adapted_task", "meta_iteration", "darts_search_step")
-    assert items.keys() == {(name, gates) for name in names for gates in ("straight_through", "softmax")}
+    assert items.keys() == {
+        *((name, gates) for name in names for gates in ("straight_through", "softmax")),
+        *((name, "softmax") for name in ("darts_exact_step", "darts_difference_step")),
+    }
+    assert 0 < found["seconds"] < 300
     for item in items.values():
         low, high = item["seconds_spread"]
         assert 0 < low <= item["seconds_median"] <= high
+        assert (item["ratio_lean"] is None) is (item["name"] not in ("adapted_task", "darts_search_step"))
         assert item["ratio"] == pytest.approx(item["seconds_textbook_median"] / item["seconds_median"])
         assert item["runs"] == 2
         assert item["peak_bytes"] >= 0
     assert [(axis["axis"], axis["values"]) for axis in found["growth"]] == [("ways", [2, 4])]
     assert "missing" in found["learn2learn"] or found["learn2learn"]["ratio"] > 0
-    assert len(bench.lines(found).splitlines()) == 2 + 6 + 1 + 1
+    assert len(bench.lines(found).splitlines()) == 2 + 8 + 1 + 1
 
 
 def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
@@ -47,6 +52,12 @@ def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
     times = race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, budget=9.0)
     assert "".join(calls) == "abababab"
     assert len(times["a"].seconds) == len(times["b"].seconds) == 3
+
+
+def test_a_first_round_that_takes_half_of_the_budget_counts() -> None:
+    calls: list[str] = []
+    times = race({"a": lambda: (calls.append("a"), time.sleep(0.02))}, rounds=9, budget=0.03)
+    assert len(times["a"].seconds) == len(calls) == 2
 
 
 def test_a_spent_budget_leaves_two_rounds() -> None:

@@ -99,3 +99,25 @@ def test_scale_and_shift_equal_their_definition_up_to_the_third_derivative() -> 
 
     for a, b in zip(chain(fused), chain(plain), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("tasks", [None, 2])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=["rows", "channels last"])
+@pytest.mark.parametrize("rows", [None, 2])
+def test_a_gate_is_a_factor_of_the_result(
+    affine: bool, tasks: int | None, order: torch.memory_format, rows: int | None
+) -> None:
+    x, lead = features(4, 6, 5, 5).detach().contiguous(memory_format=order).requires_grad_(), () if not tasks else (2,)
+    gate = torch.linspace(0.3, 0.7, tasks or 1, dtype=x.dtype).reshape(lead).requires_grad_()
+    norm = Norm(6, affine=affine).double()
+    wide = gate if tasks is None else gate.repeat_interleave(3)[:, None, None]
+
+    def derivatives(out: Tensor) -> list[Tensor]:
+        along = features(4, 6, 5, 5).detach().cos().contiguous(memory_format=order)
+        plain = torch.autograd.grad((out.sin() * along).sum(), [x, gate], retain_graph=True)
+        first = torch.autograd.grad((out.sin() * along).sum(), [x, gate], create_graph=True)
+        return [out, *plain, *first, *torch.autograd.grad(sum(g.square().sum() for g in first), [x, gate])]
+
+    for a, b in zip(derivatives(norm(x, rows, gate)), derivatives(norm(x, rows) * wide), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
