@@ -1,6 +1,6 @@
 """The loss of a task as a function of weights and logits: the only thing that meta-learning sees of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -51,6 +51,17 @@ class Objective(Protocol):
             support: labelled images, at least one of each class; they are normalised with their own statistics.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of several losses, such as those of one network under several samples of its gates; a `LossFn`."""
+
+    losses: Sequence[LossFn]
+
+    def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
+        """See `LossFn`."""
+        return torch.stack([loss(params, batch) for loss in self.losses]).mean(0)
 
 
 @dataclass(frozen=True)

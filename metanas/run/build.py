@@ -20,6 +20,7 @@ from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
 from metanas.meta.metric import Metric
 from metanas.meta.reptile import Reptile
+from metanas.meta.variational import Variational
 from metanas.objective import Criterion, cross_entropy, relation_error
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
@@ -73,16 +74,17 @@ GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "maml": lambda experiment: Maml(experiment.inner),
     "reptile": lambda experiment: Reptile(experiment.inner),
     "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
+    "variational": lambda experiment: Variational(experiment.inner),
     "joint": lambda experiment: Joint(),
     "prototypes": lambda experiment: Metric(),
     "relation": lambda experiment: Metric(),
 }
 
-STRATEGIES: dict[str, Callable[[Relaxation, Inner, float], Strategy]] = {
+STRATEGIES: dict[str, Callable[[Relaxation, Inner, float, int], Strategy]] = {
     "gradient": Gradient,
-    "prior": lambda relaxation, inner, temperature: Prior(),
-    "random": lambda relaxation, inner, temperature: Random(),
-    "uniform": lambda relaxation, inner, temperature: Uniform(inner),
+    "prior": lambda relaxation, inner, temperature, samples: Prior(),
+    "random": lambda relaxation, inner, temperature, samples: Random(),
+    "uniform": lambda relaxation, inner, temperature, samples: Uniform(inner),
 }
 
 RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
@@ -201,7 +203,8 @@ def strategy(experiment: Experiment, found: SearchSpace) -> Strategy:
     if experiment.inner.engine == "higher":
         check_higher()
     inner = inner_of(experiment, adapt.steps)
-    return STRATEGIES[adapt.strategy](relaxation(experiment, found), inner, experiment.relax.temperature_end)
+    temperature = experiment.relax.temperature_end
+    return STRATEGIES[adapt.strategy](relaxation(experiment, found), inner, temperature, adapt.samples)
 
 
 def child_steps(experiment: Experiment) -> int:

@@ -9,11 +9,12 @@ from metanas.config import Experiment
 from metanas.errors import ConfigError
 from metanas.meta.ways import narrow
 from metanas.objective import Classification
-from metanas.params import MetaParams
+from metanas.params import MetaParams, of_task
 from metanas.problem import Choice, Problem, as_decoded
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
+from metanas.strategies.posterior import Posterior
 from metanas.strategies.strategy import Strategy, tune
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
@@ -54,6 +55,17 @@ class Workbench:
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
         )
+
+    @property
+    def has_posteriors(self) -> bool:
+        """Whether what a task ends at is a posterior over architectures (`metanas.meta.variational`)."""
+        experiment = self.experiment
+        is_searched = bool(self.space.decisions) and experiment.adapt.strategy == "gradient"
+        return is_searched and experiment.meta.gradient == "variational"
+
+    def posterior(self, choice: Choice, task: int) -> Posterior:
+        """Over architectures of a task that `solve` or the strategy has adapted to."""
+        return Posterior(self.space, of_task(choice.params, task).arch)
 
     def problem(self, start: MetaParams, support: Batch, n_way: int) -> Problem:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
