@@ -15,5 +15,8 @@ def kl_divergence(posterior: Tensor, prior: Tensor) -> Tensor:
     At least 0, and 0 where both are equal. The sum over edges is that of the joint distributions, whose edges are
     independent.
     """
-    gap = torch.log_softmax(posterior, -1) - torch.log_softmax(prior, -1)
-    return (torch.softmax(posterior, -1) * gap).sum(-1)
+    # E_q[posterior - prior] with both normalised, in a form whose gradient is exactly zero at the prior: what rests,
+    # rests to the bit.
+    norms = [torch.logsumexp(logits, -1) for logits in (posterior, prior)]
+    q = torch.exp(posterior - norms[0][..., None])
+    return (q * (posterior - prior)).sum(-1) - (norms[0] - norms[1])

@@ -41,8 +41,10 @@ class Workbench:
         space = build.space(experiment)
         adapt = experiment.adapt
         if not space.decisions and (adapt.strategy, adapt.deploy) != ("gradient", "child"):
+            given = experiment.space
+            what = f"space.genotype={given.genotype}" if given.genotype else f"space.kind={given.kind}"
             raise ConfigError(
-                f"space.kind={experiment.space.kind} has nothing to decide: expected adapt.strategy=gradient "
+                f"{what} has nothing to decide: expected adapt.strategy=gradient "
                 f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
             )
         spec = build.spec(experiment)
