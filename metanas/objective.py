@@ -1,6 +1,6 @@
 """The loss of a task as a function of weights and logits: the only thing that meta-learning sees of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -54,6 +54,17 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
+class Mean:
+    """The mean of several losses, such as those of one network under several samples of its gates; a `LossFn`."""
+
+    losses: Sequence[LossFn]
+
+    def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
+        """See `LossFn`."""
+        return torch.stack([loss(params, batch) for loss in self.losses]).mean(0)
+
+
+@dataclass(frozen=True)
 class Classification:
     """The loss of a network of some space; implements `Objective`.
 
@@ -99,7 +110,7 @@ class Classification:
         if self.relaxation is not None:
             options = options | {"sparse": self.relaxation.sparse}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
-            gates = self.relaxation(arch, self.temperature, self.noise)
+            gates = self.relaxation(arch, self.temperature, self.noise) or None  # a fixed architecture has none
         # our networks tie no weights, and looking for ties takes a tenth of the time
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)

@@ -48,10 +48,15 @@ class Experiment:
                 f"{adapt.classifier}; set these three too"
             )
 
-        if self.inner.rates != "fixed" and self.meta.gradient != "maml":
+        if self.inner.rates != "fixed" and self.meta.gradient not in ("maml", "variational"):
             raise ConfigError(
-                f"inner.rates={self.inner.rates} is learned through the inner loop, which meta.gradient=maml "
-                f"differentiates, got meta.gradient={self.meta.gradient}; take inner.rates=fixed"
+                f"inner.rates={self.inner.rates} is learned through the inner loop, which meta.gradient=maml and "
+                f"variational differentiate, got meta.gradient={self.meta.gradient}; take inner.rates=fixed"
+            )
+        if self.meta.gradient == "variational" and not self.inner.kl_arch:
+            raise ConfigError(
+                "meta.gradient=variational needs inner.kl_arch above 0, got 0, which is meta.gradient=maml; 1 is "
+                "Bayes' rule"
             )
 
     def temperature(self, iteration: int) -> float:

@@ -25,6 +25,11 @@ class Adapt:
     """Step size of the weights; without it that of `inner`."""
     lr_arch: float | None = None
     """Step size of the logits; without it that of `inner`. 0 gives every task the same cell."""
+    samples: int = 0
+    """Draws of noisy gates whose mean loss the support steps of `gradient` descend, each as long as a step without
+    noise; 0 takes the noiseless gates. Gates without noise have nothing to draw."""
+    cells: int = 8
+    """Cells that the verb `adapt` draws from a task's posterior, for meta.gradient=variational."""
     deploy: Literal["child", "supernet"] = "child"
     """The network that is handed out and whose accuracy is the headline."""
     classifier: Literal["trained", "means"] = "trained"
@@ -39,6 +44,8 @@ class Adapt:
             )
         between("adapt.steps", self.steps, 0, 10**6)
         between("adapt.child_steps", self.child_steps, 0, 10**6)
+        between("adapt.samples", self.samples, 0, 1000)
+        between("adapt.cells", self.cells, 0, 10**6)
         for name in ("lr_weights", "lr_arch"):
             if getattr(self, name) is not None:
                 between(f"adapt.{name}", getattr(self, name), 0.0, 1e6)

@@ -16,9 +16,10 @@ METRIC = ("prototypes", "relation")
 class Meta:
     """The outer loop."""
 
-    gradient: Literal["maml", "reptile", "imaml", "joint", "prototypes", "relation"] = "maml"
+    gradient: Literal["maml", "reptile", "imaml", "variational", "joint", "prototypes", "relation"] = "maml"
     """How tasks move the start: through the query loss after adaptation (maml; imaml through the solution of a proximal
-    problem), towards where adaptation ends (reptile), or by their loss at the start itself (joint, the baseline).
+    problem), towards where adaptation ends (reptile), as a prior whose posterior adaptation finds
+    (variational: BASE; needs inner.kl_arch), or by their loss at the start itself (joint, the baseline).
     `prototypes` and `relation` are metric learners, whose classifier is the support set: they ignore `inner`, and need
     adapt.steps=0, adapt.child_steps=0 and adapt.classifier=means."""
     cg_steps: int = 5

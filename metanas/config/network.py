@@ -1,6 +1,6 @@
 """The networks that are searched or trained, and how logits become gates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from metanas.config.ranges import between
@@ -21,6 +21,9 @@ class Space:
     cells: int | None = None
     """Cells of the network of `darts`, 8 unless given, or of each stage of `nas_bench_201`, 5 unless given; `fewshot`
     always has two."""
+    genotype: list[int] = field(default_factory=list)
+    """One architecture of the space, as `adapt` writes it into genotype.json: its network is then fixed, and trained
+    from new weights, which is the last stage of T-NAS. Empty leaves the choice to a search."""
 
     def __post_init__(self) -> None:
         if self.kind == "fewshot" and self.cells not in (None, 2):

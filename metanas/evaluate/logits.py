@@ -2,13 +2,13 @@
 
 import torch
 
+from metanas.categorical import entropy
 from metanas.params import Metrics, Params
 
 
 def describe(arch: Params) -> Metrics:
     """The mean entropy of an edge's operations in nats, and the largest logit in absolute value."""
-    entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
     return {
-        "arch/entropy": float(torch.stack(entropy).mean()),
+        "arch/entropy": float(torch.stack([entropy(a).mean() for a in arch.values()]).mean()),
         "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
     }

@@ -16,7 +16,7 @@ from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
 from metanas.evaluate.run_files import Record, environment, existing, figure, record, text
-from metanas.evaluate.wording import MISSING, count, percent, plain, points, seconds, task_shape
+from metanas.evaluate.wording import MISSING, count, nats, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _evaluated(result: Record) -> list[Html]:
         ("MACs per image", count(result.get("macs"))),
         ("median time to adapt", seconds(result.get("adapt_seconds_median"))),
         ("distinct architectures", plain(result.get("distinct_genotypes"))),
+        ("posterior entropy an edge", nats(result.get("posterior_entropy"))),
         ("lost by decoding", points(result.get("decode_gap"))),
         ("outer iterations", plain(result.get("meta_iterations"))),
         ("meta-training time", seconds(result.get("meta_seconds"))),

@@ -29,6 +29,15 @@ def task_shape(result: Mapping[str, object]) -> str:
     return f"{varied}{result['n_way']}-way{',' if varied else ''} {varied}{result['k_shot']}-shot"
 
 
+def nats(value: object) -> str:
+    """An entropy.
+
+    >>> nats(1.234)
+    '1.23 nats'
+    """
+    return f"{value:.2f} nats" if isinstance(value, int | float) else MISSING
+
+
 def points(value: object) -> str:
     """A difference of accuracies in percentage points.
 

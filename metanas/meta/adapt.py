@@ -45,11 +45,14 @@ class Inner:
     """Pull of the weights towards the start, lambda in lambda / 2 |w - start|^2; 0 has none. For implicit gradients."""
     proximal_arch: float = 0.0
     """The same for the logits."""
+    kl_arch: float = 0.0
+    """Weight of the divergence KL(q, p) of a task's distributions over operations from the start's, for
+    meta.gradient=variational: 1 is Bayes' rule for the images of the task, more is more cautious. 0 has none."""
     engine: Literal["plain", "higher"] = "plain"
     """Who takes the steps: we, or the package higher; the numbers are the same, ours are faster."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "lr_weights", "lr_arch", "proximal_weights", "proximal_arch"):
+        for name in ("steps", "lr_weights", "lr_arch", "proximal_weights", "proximal_arch", "kl_arch"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"inner.{name} must be 0 or more, got {getattr(self, name)}")
 
@@ -62,6 +65,10 @@ class Inner:
         """The pull of every entry towards the start, in the order of `leaves`."""
         groups = ((self.proximal_weights, params.weights), (self.proximal_arch, params.arch), (0.0, params.rates))
         return [pull for pull, group in groups for _ in group]
+
+    def towards(self, start: MetaParams, loss: LossFn) -> Proximal:
+        """`loss` with all pulls towards `start`."""
+        return Proximal(loss, start, self.pulls(start), self.kl_arch)
 
     def initial_rates(self, params: MetaParams) -> Params:
         """The learned rates to begin meta-training with, of every entry of `params` that moves."""
@@ -89,9 +96,9 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     Returns:
         The parameters after the last step.
     """
-    sizes, pulls = inner.sizes(start), inner.pulls(start)
-    if any(pulls):
-        loss = Proximal(loss, start, pulls)
+    sizes = inner.sizes(start)
+    if inner.kl_arch or any(inner.pulls(start)):
+        loss = inner.towards(start, loss)
     params, step = start, DESCENTS[inner.engine]
     for m in range(inner.steps if any(sizes) else 0):
         seen = _moving(params, sizes) if inner.first_order else params

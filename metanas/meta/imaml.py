@@ -40,6 +40,11 @@ class Imaml:
                     f"meta.gradient=imaml needs inner.proximal_{group} above 0 where inner.lr_{group} is, got 0; "
                     "the paper takes 0.5 to 2"
                 )
+        if self.inner.kl_arch:
+            raise ConfigError(
+                f"meta.gradient=imaml is implicit in squared distances alone: expected inner.kl_arch=0, got "
+                f"{self.inner.kl_arch}; take inner.proximal_arch, or meta.gradient=variational"
+            )
 
     def __call__(self, loss: LossFn, start: MetaParams, episodes: Episode) -> Verdict:
         """See `MetaGradient`."""

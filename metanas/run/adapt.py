@@ -21,15 +21,18 @@ from metanas.objective import Classification
 from metanas.params import MetaParams, of_task
 from metanas.problem import children
 from metanas.run.directory import RunDirectory
+from metanas.run.posterior_files import posterior_files
 from metanas.run.restore import restore
 from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost, cost
 from metanas.spaces.draw import draw_cells
 from metanas.spaces.space import Genotype
+from metanas.strategies.posterior import Posterior
 from tasks.duplicates import equal_images
 from tasks.episode import Batch
 from tasks.sources.folder import Decoded, is_labelled, read_folder, read_unlabelled
+from tasks.stream import stream
 
 
 class Network(NamedTuple):
@@ -39,6 +42,8 @@ class Network(NamedTuple):
     objective: Classification
     params: MetaParams
     """Its weights; a supernet has logits too."""
+    posterior: Posterior | None
+    """What the support set leaves open about the genotype, where the run learned a prior over architectures."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ def adapt(
     """Finds, trains and writes the network of one task.
 
     Writes genotype.json, weights.safetensors, predictions.csv (of the query images, or of the support images where no
-    query is given) and, where cells are searched, cell.svg into `out`, after everything has succeeded.
+    query is given) and, where cells are searched, cell.svg into `out`, after everything has succeeded; and where there
+    is a posterior over cells, posterior.json and posterior.png.
 
     Args:
         directory: of a meta-trained run.
@@ -128,10 +134,11 @@ def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) 
     """Search, decode, inherit, further steps: the same path as in evaluation."""
     problem = bench.problem(start, Batch(support.x[None], support.y[None]), n_classes)
     objective, choice = bench.solve(problem)
+    posterior = bench.posterior(choice, 0) if bench.has_posteriors else None
     if bench.experiment.adapt.deploy == "supernet":
-        return Network(choice.genotypes[0], objective, of_task(choice.params, 0))
+        return Network(choice.genotypes[0], objective, of_task(choice.params, 0), posterior)
     child = children(problem, choice)[0]
-    return Network(child.genotype, Classification(child.net), child.params)
+    return Network(child.genotype, Classification(child.net), child.params, posterior)
 
 
 Question = tuple[Path, Tensor, str | None]
@@ -220,6 +227,9 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
     }
     if cells:
         files["cell.svg"] = draw_cells(cells, bench.space.wiring, "cell of " + ", ".join(classes)).encode()
+    if network.posterior is not None:
+        experiment = bench.experiment
+        files |= posterior_files(network.posterior, experiment.adapt.cells, stream(experiment.seed, "posterior"))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

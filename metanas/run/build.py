@@ -20,6 +20,7 @@ from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
 from metanas.meta.metric import Metric
 from metanas.meta.reptile import Reptile
+from metanas.meta.variational import Variational
 from metanas.objective import Criterion, cross_entropy, relation_error
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
@@ -31,6 +32,7 @@ from metanas.spaces.cell_choices import NONE
 from metanas.spaces.conv4 import Conv4
 from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
+from metanas.spaces.genotype import check_genotype
 from metanas.spaces.head import HeadName
 from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
@@ -76,16 +78,17 @@ GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "maml": lambda experiment: Maml(experiment.inner),
     "reptile": lambda experiment: Reptile(experiment.inner),
     "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
+    "variational": lambda experiment: Variational(experiment.inner),
     "joint": lambda experiment: Joint(),
     "prototypes": lambda experiment: Metric(),
     "relation": lambda experiment: Metric(),
 }
 
-STRATEGIES: dict[str, Callable[[Relaxation, Inner, float], Strategy]] = {
+STRATEGIES: dict[str, Callable[[Relaxation, Inner, float, int], Strategy]] = {
     "gradient": Gradient,
-    "prior": lambda relaxation, inner, temperature: Prior(),
-    "random": lambda relaxation, inner, temperature: Random(),
-    "uniform": lambda relaxation, inner, temperature: Uniform(inner),
+    "prior": lambda relaxation, inner, temperature, samples: Prior(),
+    "random": lambda relaxation, inner, temperature, samples: Random(),
+    "uniform": lambda relaxation, inner, temperature, samples: Uniform(inner),
 }
 
 RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
@@ -187,9 +190,17 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
 
 
 def space(experiment: AnyExperiment) -> SearchSpace:
-    """The search space; its networks compare instead of classifying where relations are learned."""
+    """The search space, or the one network of `space.genotype`; raises `GenotypeError` where it has no such network.
+
+    Networks compare instead of classifying where relations are learned.
+    """
     is_relation = isinstance(experiment, Experiment) and experiment.meta.gradient == "relation"
-    return SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")
+    found = SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")
+    genotype = tuple(experiment.space.genotype)
+    if not genotype:
+        return found
+    check_genotype(found, genotype)
+    return Backbone(lambda spec: found.child(genotype, spec))
 
 
 def criterion(experiment: Experiment) -> Criterion:
@@ -213,7 +224,8 @@ def strategy(experiment: Experiment, found: SearchSpace) -> Strategy:
     if experiment.inner.engine == "higher":
         check_higher()
     inner = inner_of(experiment, adapt.steps)
-    return STRATEGIES[adapt.strategy](relaxation(experiment, found), inner, experiment.relax.temperature_end)
+    temperature = experiment.relax.temperature_end
+    return STRATEGIES[adapt.strategy](relaxation(experiment, found), inner, temperature, adapt.samples)
 
 
 def child_steps(experiment: Experiment) -> int:

@@ -76,6 +76,8 @@ class Score(NamedTuple):
     genotypes: list[Genotype]
     """The child of each task; empty where the method has none."""
     seconds: list[float]
+    entropies: list[float]
+    """Of each task's posterior over architectures, the mean over edges in nats; empty where there is none."""
 
     def add(self, objective: Classification, params: MetaParams, episodes: Episode) -> None:
         """Scores a network for each episode, in both normalisations."""
@@ -102,6 +104,7 @@ class Score(NamedTuple):
             "adapt_seconds_median": statistics.median(self.seconds) if self.seconds else None,
             "episodes": len(self.transductive),
             "distinct_genotypes": len(set(self.genotypes)) if self.genotypes else None,
+            "posterior_entropy": statistics.fmean(self.entropies) if self.entropies else None,
         }
 
 
@@ -116,7 +119,7 @@ class Comparison:
         self.bench, self.start = bench, start
         self.titles = titles(bench)
         self.headline = DEPLOYED[bench.experiment.adapt.deploy]
-        self.scores: Scores = {name: Score([], [], [], []) for name in self.titles}
+        self.scores: Scores = {name: Score([], [], [], [], []) for name in self.titles}
 
     def add(self, stack: Stack) -> None:
         """Scores every method on some episodes."""
@@ -124,6 +127,9 @@ class Comparison:
         problem = self.bench.problem(self.start, episodes.support, stack.n_way)
         for name, objective, choice in self._deployable(problem, first):
             self._score(name, objective, choice, episodes)
+            if name == self.headline and self.bench.has_posteriors:
+                posteriors = [self.bench.posterior(choice, task) for task in range(problem.tasks)]
+                self.scores[name].entropies.extend(posterior.mean_entropy() for posterior in posteriors)
         for name in self._controls():
             choice = self._control(name, problem, first)
             self._score(name, as_decoded(problem, choice), choice, episodes)
@@ -137,6 +143,7 @@ class Comparison:
             mine.inductive.extend(score.inductive)
             mine.genotypes.extend(score.genotypes)
             mine.seconds.extend(score.seconds)
+            mine.entropies.extend(score.entropies)
 
     def genotypes(self) -> list[Genotype]:
         """Every architecture that was scored, once."""

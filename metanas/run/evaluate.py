@@ -115,6 +115,7 @@ def summarise(
         "params": headline["params"],
         "macs": headline["macs"],
         "distinct_genotypes": len(counts) or None,
+        "posterior_entropy": headline["posterior_entropy"],
         "decode_gap": _decode_gap(comparison),
         "adapt_steps": experiment.adapt.steps,
         "child_steps": experiment.adapt.child_steps,
@@ -149,7 +150,8 @@ def _draw_cells(bench: Workbench, genotypes: Sequence[Genotype], directory: RunD
 def _track(directory: RunDirectory, experiment: Experiment, result: Result) -> None:
     trackers = open_trackers(directory, experiment, None)
     name = f"eval/{result['dataset']}"
-    scalars = {f"{name}/{key}": result[key] for key in ("accuracy", "ci95", "accuracy_inductive", "decode_gap")}
+    keys = ("accuracy", "ci95", "accuracy_inductive", "decode_gap", "posterior_entropy")
+    scalars = {f"{name}/{key}": result[key] for key in keys}
     numbers = {key: value for key, value in scalars.items() if isinstance(value, float)}
     exit_code = 1
     try:

@@ -33,6 +33,7 @@ def table(result: Result) -> str:
         )
     lines.append(
         f"deployed: {result['deployed']}, {result['adapt_seconds_median']:.2f} s a task, {_architectures(result)}"
+        f"{_uncertainty(result)}"
     )
     return "\n".join(lines)
 
@@ -43,14 +44,23 @@ def _architectures(result: Result) -> str:
     return f"{result['architecture']} architecture"
 
 
+def _uncertainty(result: Result) -> str:
+    entropy = result.get("posterior_entropy")
+    return "" if entropy is None else f", posterior entropy {entropy:.2f} nats an edge"
+
+
 def adapted_lines(found: Adapted, out: Path) -> str:
     """What `adapt` did."""
     judged = "" if found.accuracy is None else f", query accuracy {100 * found.accuracy:.1f} %"
+    further = ", cell.svg" if found.network.genotype else ""
+    uncertainty = ""
+    if found.network.posterior is not None:
+        further += ", posterior.json, posterior.png"
+        uncertainty = f", posterior entropy {found.network.posterior.mean_entropy():.2f} nats an edge"
     return (
         f"adapted to {len(found.classes)} classes in {found.seconds:.2f} s: {found.cost.params:,} parameters, "
-        f"{found.cost.macs:,} MACs an image{judged}\n"
-        f"written: {out} (genotype.json, weights.safetensors, predictions.csv"
-        f"{', cell.svg' if found.network.genotype else ''})"
+        f"{found.cost.macs:,} MACs an image{judged}{uncertainty}\n"
+        f"written: {out} (genotype.json, weights.safetensors, predictions.csv{further})"
     )
 
 

@@ -9,11 +9,12 @@ from metanas.config import Experiment
 from metanas.errors import ConfigError
 from metanas.meta.ways import narrow
 from metanas.objective import Classification
-from metanas.params import MetaParams
+from metanas.params import MetaParams, of_task
 from metanas.problem import Choice, Problem, as_decoded
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
+from metanas.strategies.posterior import Posterior
 from metanas.strategies.strategy import Strategy, tune
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
@@ -40,8 +41,10 @@ class Workbench:
         space = build.space(experiment)
         adapt = experiment.adapt
         if not space.decisions and (adapt.strategy, adapt.deploy) != ("gradient", "child"):
+            given = experiment.space
+            what = f"space.genotype={given.genotype}" if given.genotype else f"space.kind={given.kind}"
             raise ConfigError(
-                f"space.kind={experiment.space.kind} has nothing to decide: expected adapt.strategy=gradient "
+                f"{what} has nothing to decide: expected adapt.strategy=gradient "
                 f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
             )
         spec = build.spec(experiment)
@@ -54,6 +57,17 @@ class Workbench:
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
         )
+
+    @property
+    def has_posteriors(self) -> bool:
+        """Whether what a task ends at is a posterior over architectures (`metanas.meta.variational`)."""
+        experiment = self.experiment
+        is_searched = bool(self.space.decisions) and experiment.adapt.strategy == "gradient"
+        return is_searched and experiment.meta.gradient == "variational"
+
+    def posterior(self, choice: Choice, task: int) -> Posterior:
+        """Over architectures of a task that `solve` or the strategy has adapted to."""
+        return Posterior(self.space, of_task(choice.params, task).arch)
 
     def problem(self, start: MetaParams, support: Batch, n_way: int) -> Problem:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""

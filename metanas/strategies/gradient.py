@@ -1,11 +1,11 @@
 """Adapt weights and logits to the task by gradient descent, then decode: T-NAS's search of a task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from metanas.meta.adapt import Inner, adapt
-from metanas.objective import Classification
+from metanas.objective import Classification, LossFn, Mean
 from metanas.params import detach, of_task, spread
 from metanas.problem import Choice, Problem
 from metanas.relax.relaxation import Relaxation
@@ -22,20 +22,28 @@ class Gradient:
     relaxation: Relaxation
     inner: Inner
     temperature: float
-    """Handed to the relaxation, without noise."""
+    """Handed to the relaxation."""
+    samples: int = 0
+    """Draws of the gates' noise, the same for all tasks and steps, whose mean loss is descended: the expectation under
+    a posterior (`metanas.meta.variational`). 0 descends the loss of the noiseless gates."""
 
     def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
         """See `Strategy`."""
-        del rng
+        loss = self._expected(problem, rng) if self.samples else self._objective(problem)
         start = detach(spread(problem.start, problem.tasks), requires_grad=True)
-        params = detach(adapt(self._objective(problem), start, problem.support, self.inner))
+        params = detach(adapt(loss, start, problem.support, self.inner))
         genotypes = tuple(problem.space.decode(of_task(params, task).arch) for task in range(problem.tasks))
         return Choice(genotypes, params)
 
     def objective(self, problem: Problem, choice: Choice) -> Classification:
-        """See `Strategy`; the gates are functions of the adapted logits."""
+        """See `Strategy`; the gates are functions of the adapted logits, without noise."""
         del choice
         return self._objective(problem)
+
+    def _expected(self, problem: Problem, rng: torch.Generator) -> LossFn:
+        plain = self._objective(problem)
+        draws = [self.relaxation.draw(problem.start.arch, rng) for _ in range(self.samples)]
+        return Mean([replace(plain, noise=noise) for noise in draws])
 
     def _objective(self, problem: Problem) -> Classification:
         return Classification(problem.net, self.relaxation, self.temperature)

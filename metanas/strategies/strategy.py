@@ -1,5 +1,6 @@
 """The role of a strategy: from support sets to one architecture for each task."""
 
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -29,5 +30,6 @@ def tune(problem: Problem, choice: Choice, inner: Inner) -> Choice:
     Weights that a child does not hold stay as they are, and so do the logits.
     """
     start = detach(choice.params, requires_grad=True)
+    inner = replace(inner, kl_arch=0.0)  # nothing of the child depends on the logits
     params = adapt(as_decoded(problem, choice), start, problem.support, inner)
     return Choice(choice.genotypes, detach(params))

@@ -15,7 +15,7 @@ class Layer(NamedTuple):
     """Packages from outside, as they are imported; the standard library goes without saying."""
 
 
-BOTTOM = "metanas.errors metanas.atomic metanas.params metanas.parallel"
+BOTTOM = "metanas.errors metanas.atomic metanas.params metanas.categorical metanas.parallel"
 
 # From the bottom up. A name stands for the module and for everything below it.
 LAYERS = {
@@ -24,6 +24,7 @@ LAYERS = {
     "metanas.errors": Layer("tasks.errors", ""),
     "metanas.atomic": Layer("", ""),
     "metanas.params": Layer("metanas.errors", "torch"),
+    "metanas.categorical": Layer("", "torch"),
     "metanas.parallel": Layer("metanas.errors", "torch"),
     "metanas.track": Layer("metanas.errors", "wandb rich"),
     "metanas.checkpoint": Layer(BOTTOM, "torch safetensors"),

@@ -10,6 +10,7 @@ from metanas.meta.imaml import Imaml
 from metanas.meta.joint import Joint
 from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
+from metanas.meta.variational import Variational
 from metanas.objective import Classification
 from metanas.params import MetaParams, leaves
 from metanas.relax.straight_through import StraightThrough
@@ -27,6 +28,7 @@ GRADIENTS: dict[str, MetaGradient] = {
     "lslr": Maml(Inner(2, 0.1, 1.0, rates="layer_step")),
     "reptile": Reptile(INNER),
     "imaml": Imaml(Inner(2, 0.1, 1.0, proximal_weights=2.0, proximal_arch=1.0), 3),
+    "variational": Variational(Inner(2, 0.1, 1.0, proximal_weights=0.1, kl_arch=2.0)),
     "joint": Joint(),
 }
 NET = SPACE.supernet(SPEC)

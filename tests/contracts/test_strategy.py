@@ -10,6 +10,7 @@ from metanas.objective import Classification
 from metanas.params import MetaParams, leaves
 from metanas.problem import Problem, as_decoded, children
 from metanas.relax.fixed import Fixed
+from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import check_genotype
@@ -25,6 +26,7 @@ from tasks.stream import stream
 SPACE, SPEC = FewShot(width=4, nodes=2), TaskSpec(3, 1, 2, (1, 16, 16))
 STRATEGIES: dict[str, Strategy] = {
     "gradient": Gradient(StraightThrough(SPACE.harden), Inner(2, 0.1, 5.0), 0.0),
+    "posterior": Gradient(Softmax(sample=True), Inner(2, 0.1, 5.0, kl_arch=1.0), 0.5, samples=2),
     "prior": Prior(),
     "random": Random(),
     "uniform": Uniform(Inner(2, 0.1, 5.0)),
@@ -115,3 +117,16 @@ def test_a_uniform_supernet_weighs_all_operations_equally(problem: Problem) -> N
     gates = {kind: torch.full((4, *table.shape), 1 / 8).double() for kind, table in SPACE.logits().items()}
     expected = Classification(problem.net, Fixed(gates, sparse=False)).logits(choice.params, problem.support.x)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_noisy_gates_adapt_a_task_alone_as_among_others(problem: Problem) -> None:
+    """One draw serves all tasks, so that a call of many equals many calls; and a draw moves the logits."""
+    strategy = STRATEGIES["posterior"]
+    together = strategy(problem, stream(0, "search"))
+    for task in range(problem.tasks):
+        support = Batch(problem.support.x[task : task + 1], problem.support.y[task : task + 1])
+        alone = strategy(replace(problem, support=support), stream(0, "search"))
+        for a, b in zip(leaves(alone.params), leaves(together.params), strict=True):
+            torch.testing.assert_close(a[0], b[task], rtol=1e-9, atol=1e-11)
+    other = strategy(problem, stream(1, "search"))
+    assert not torch.equal(other.params.arch["normal"], together.params.arch["normal"])

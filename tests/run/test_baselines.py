@@ -166,6 +166,12 @@ class TestRefusals:
             (["adapt.strategy=uniform"], "leaves no child to hand out; expected adapt.deploy=supernet, got child"),
             (["adapt.strategy=prior", "adapt.deploy=supernet"], "expected adapt.deploy=child, got supernet"),
             (["space.kind=conv4", "adapt.strategy=random"], "space.kind=conv4 has nothing to decide"),
+            (["space.genotype=[0, 1, 2, 0, 1]"], "a genotype of this space has 6 choices, got 5"),
+            (["space.genotype=[0, 1, 2, 0, 1, 9]"], "reduction/0/second_op has options 0..6"),
+            (
+                ["space.genotype=[0, 1, 2, 0, 1, 2]", "adapt.strategy=prior"],
+                "1, 2] has nothing to decide",
+            ),
             (["space.kind=conv4", "adapt.deploy=supernet"], "got gradient and supernet"),
             (["space.kind=conv4", "data.resolution=12"], "at least 16x16, got 12x12; raise data.resolution"),
             (["space.kind=resnet12", "meta.gradient=relation", *MEANS], "at least 4x4, got 1x1; raise data.resolution"),

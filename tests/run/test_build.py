@@ -13,6 +13,7 @@ from metanas.meta.imaml import Imaml
 from metanas.meta.joint import Joint
 from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
+from metanas.meta.variational import Variational
 from metanas.run import build
 from tasks.mixture import Mixture
 from tasks.stream import stream
@@ -36,6 +37,7 @@ def pictures(tmp_path: Path) -> Path:
         (["inner.rates=element"], Maml(Inner(rates="element"))),
         (["meta.gradient=reptile"], Reptile(Inner())),
         (["meta.gradient=joint"], Joint()),
+        (["meta.gradient=variational", "inner.kl_arch=1"], Variational(Inner(kl_arch=1))),
         (
             ["meta.gradient=imaml", "meta.cg_steps=3", "inner.proximal_weights=2", "inner.proximal_arch=1"],
             Imaml(Inner(proximal_weights=2, proximal_arch=1), 3),

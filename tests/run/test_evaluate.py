@@ -46,6 +46,7 @@ def test_the_result_has_every_documented_key(done) -> None:
         "split": "test",
         "adapt_steps": 1,
         "child_steps": 1,
+        "posterior_entropy": None,
         "checkpoint": "best",
         "seed": 0,
         "device": "cpu",
