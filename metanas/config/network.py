@@ -21,11 +21,19 @@ class Space:
     cells: int | None = None
     """Cells of the network of `darts`, 8 unless given, or of each stage of `nas_bench_201`, 5 unless given; `fewshot`
     always has two."""
+    partial: int = 1
+    """Operations see 1/partial of the channels, the others pass by, and edges have logits of their own (PC-DARTS, which
+    has 4); divides `width`. 1 is the plain cell; only `fewshot` and `darts` have another."""
 
     def __post_init__(self) -> None:
         if self.kind == "fewshot" and self.cells not in (None, 2):
             raise ConfigError(
                 f"space.cells must be null or 2 for space.kind=fewshot, got {self.cells}; space.kind=darts stacks more"
+            )
+        if self.partial != 1 and self.kind not in ("fewshot", "darts"):
+            raise ConfigError(
+                f"space.partial must be 1 for space.kind={self.kind}, got {self.partial}; space.kind=darts and fewshot "
+                "have partial channels"
             )
         if self.kind == "nas_bench_201" and self.nodes != 3:
             raise ConfigError(

@@ -9,6 +9,7 @@ from metanas.config.network import Space
 from metanas.config.ranges import between, check_name
 from metanas.config.tracking import Wandb
 from metanas.errors import ConfigError
+from tasks.catalogue import IMAGE_READERS
 
 MethodName = Literal[
     "darts_first_order",
@@ -18,6 +19,7 @@ MethodName = Literal[
     "gdas",
     "drnas",
     "beta_darts",
+    "pc_darts",
 ]
 
 PENALISED = ("drnas", "beta_darts")
@@ -30,6 +32,8 @@ class Images:
 
     classes: Literal["all", "train", "validation", "test"] = "all"
     """Which classes of the data set make up the task: all, or those of one few-shot split."""
+    per_class: int | None = None
+    """Images of each class, drawn from the seed, both halves together; null takes all."""
     batch: int = 64
     """Images in a batch, of each half."""
     crop: int = 4
@@ -38,6 +42,8 @@ class Images:
     """Mirror images at random; not for letters."""
 
     def __post_init__(self) -> None:
+        if self.per_class is not None:
+            between("images.per_class", self.per_class, 2, 10**6)
         between("images.batch", self.batch, 1, 10**6)
         between("images.crop", self.crop, 0, 256)
 
@@ -138,7 +144,17 @@ class SearchExperiment:
     def __post_init__(self) -> None:
         between("threads", self.threads, 0, 1024)
         check_name(self.name)
+        if self.search.method == "pc_darts" and self.space.partial == 1:
+            raise ConfigError(
+                "search.method=pc_darts needs space.partial of at least 2, 4 in the paper, got 1; "
+                "search.method=darts_first_order searches all channels"
+            )
         if self.data.mix or self.data.weights:
             raise ConfigError(
                 f"a search has one task: data.mix and data.weights must be [], got {self.data.mix or self.data.weights}"
+            )
+        if self.data.source in IMAGE_READERS and (self.images.classes != "all" or self.data.rotations):
+            raise ConfigError(
+                f"data.source={self.data.source} is divided by image: images.classes must be all and data.rotations "
+                f"false, got {self.images.classes} and {str(self.data.rotations).lower()}"
             )

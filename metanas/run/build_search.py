@@ -18,6 +18,7 @@ from metanas.search.drnas import drnas
 from metanas.search.finite_difference import FiniteDifference
 from metanas.search.first_order import FirstOrder
 from metanas.search.gdas import gdas
+from metanas.search.pc_darts import pc_darts
 from metanas.search.schedule import cosine, geometric, linear
 from metanas.search.searcher import Pace, Searcher
 from metanas.search.snas import snas
@@ -25,10 +26,13 @@ from metanas.search.unrolled import Unrolled
 from metanas.spaces.space import SearchSpace
 from tasks.augment import Augmentation, horizontal_flip, random_crop
 from tasks.bank import ImageBank
+from tasks.catalogue import IMAGE_READERS
+from tasks.data_root import cache_root, data_root
 from tasks.episode import TaskSpec
 from tasks.halves import halves
 from tasks.shuffled import Shuffled
 from tasks.stream import stream
+from tasks.thinned import thinned
 
 METHODS: dict[MethodName, Callable[[nn.Module, SearchSpace, Sgd, Adam], Searcher]] = {
     "darts_first_order": partial(darts, FirstOrder()),
@@ -38,6 +42,7 @@ METHODS: dict[MethodName, Callable[[nn.Module, SearchSpace, Sgd, Adam], Searcher
     "gdas": gdas,
     "drnas": drnas,
     "beta_darts": beta_darts,
+    "pc_darts": pc_darts,
 }
 
 
@@ -128,9 +133,15 @@ def _searcher(experiment: SearchExperiment, net: nn.Module, space: SearchSpace) 
 
 
 def _bank(experiment: SearchExperiment) -> ImageBank:
-    """The images of the task's classes."""
-    found, classes = build.dataset(experiment.data), experiment.images.classes
-    bank = found.bank if classes == "all" else found[classes]
+    """The images of the task's classes; of a data set that is divided by image those of its training part."""
+    data, classes, most = experiment.data, experiment.images.classes, experiment.images.per_class
+    if data.source in IMAGE_READERS:
+        bank = IMAGE_READERS[data.source](data_root(data.root), data.resolution, cache_root()).train
+    else:
+        found = build.dataset(data)
+        bank = found.bank if classes == "all" else found[classes]
+    if most is not None:
+        bank = thinned(bank, most, experiment.seed)
     if len(bank.classes) < 2:
         raise ConfigError(
             f"a search needs at least 2 classes, got {len(bank.classes)} in {bank.name}; choose other images.classes"

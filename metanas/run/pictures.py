@@ -25,12 +25,12 @@ Nested = TypeVar("Nested", Table, list[Table])
 def draw_prior(space: SearchSpace, arch: Params, directory: RunDirectory) -> dict[str, Path]:
     """Draws the prior: its probabilities (arch.json, pictures/arch.png) and its decoded cell; returns the PNG files.
 
-    A fixed architecture has none of them.
+    A fixed architecture has none of them. Probabilities of edges stand in arch.json alone.
     """
     if not arch:
         return {}
-    tables: dict[str, Table] = _probabilities(arch)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables})
+    tables, edges = _tables(space, arch)
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables} | edges)
     return _draw(space, arch, tables, directory, "prior", "meta-learned prior")
 
 
@@ -45,9 +45,9 @@ def draw_search(
         history: the logits at the beginning and after every epoch, `[1 + epochs, edges, ops]` by cell kind.
         directory: of the run.
     """
-    tables: dict[str, Table] = _probabilities(arch)
-    course: dict[str, list[Table]] = _probabilities(history)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course})
+    tables, edges = _tables(space, arch)
+    course: dict[str, list[Table]] = _probabilities({kind: history[kind] for kind in tables})
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course} | edges)
     pictures = _draw(space, arch, tables, directory, "found", "found cells")
     pictures["arch_history"] = directory.path / "pictures" / "arch_history.png"
     save(arch_history(space.primitives, course), pictures["arch_history"])
@@ -70,6 +70,14 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, title: str
     """Draws the cells of `genotype` as an SVG file."""
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, draw_cells(space.cells(genotype), space.wiring, title).encode())
+
+
+def _tables(space: SearchSpace, arch: Params) -> tuple[dict[str, Table], dict[str, dict[str, Table]]]:
+    """The probabilities of the operations by cell kind, and, where edges have logits of their own, theirs by node."""
+    kinds = space.cells(space.decode(arch))
+    ops: dict[str, Table] = _probabilities({kind: arch[kind] for kind in kinds})
+    sources: dict[str, Table] = _probabilities({name: table for name, table in arch.items() if name not in kinds})
+    return ops, {"sources": sources} if sources else {}
 
 
 def _probabilities(logits: Mapping[str, Tensor]) -> dict[str, Nested]:

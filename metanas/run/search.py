@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -22,6 +22,7 @@ from metanas.run.restore import check_network
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.search_state import Searched, from_plain, to_plain
 from metanas.run.start import start
+from metanas.run.table_score import KEY, table_score
 from metanas.search.collapse import signs, skip_ratios
 from metanas.search.curvature import dominant_eigenvalue
 from metanas.spaces.cost import cost
@@ -53,6 +54,7 @@ def search(
     """
     check_directory(experiment, directory, resume=resume, harmless=("track",))
     bench = SearchBench.of(experiment)
+    score = table_score(experiment)  # now, so that a damaged table is no surprise after hours
     plain = saved(directory) if resume else None
     state = _begin(bench) if plain is None else _load(bench, plain)
     if not resume:
@@ -60,14 +62,16 @@ def search(
     with directory.locked():
         extra = {"threads": torch.get_num_threads(), "resumed_at": state.iteration or None}
         directory.write_environment(extra)
-        return _Search(bench, directory).run(state, quiet=quiet, resume=resume)
+        return _Search(bench, directory, score).run(state, quiet=quiet, resume=resume)
 
 
 class _Search:
     """A search with its collaborators at hand."""
 
-    def __init__(self, bench: SearchBench, directory: RunDirectory) -> None:
-        self.bench, self.directory = bench, directory
+    def __init__(
+        self, bench: SearchBench, directory: RunDirectory, score: Callable[[Genotype], Result] | None = None
+    ) -> None:
+        self.bench, self.directory, self.score = bench, directory, score
 
     def run(self, state: Searched, *, quiet: bool, resume: bool) -> Result:
         bench, every = self.bench, len(self.bench.train)
@@ -146,6 +150,8 @@ class _Search:
             },
         )
         result = self.result(state, genotype)
+        if self.score is not None:
+            result[KEY] = self.score(genotype)
         self.directory.write_json("result.json", result)
         report = write_search_report(self.directory.path)
         trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest",))

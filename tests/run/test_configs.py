@@ -28,6 +28,13 @@ SMALLER = [
     *["meta.validate_every=0", "evaluate.n_query=1", "track.wandb.mode=disabled", "threads=1", "device=cpu"],
 ]
 
+LEAST = {
+    "fewshot": ["space.cells=null"],
+    "darts": ["space.kind=darts", "space.cells=3"],
+    "nas_bench_201": ["space.kind=nas_bench_201", "space.nodes=3", "space.cells=1"],
+}
+"""The smallest networks to search."""
+
 FEWEST_NODES = {"nas_bench_201": 3}
 """Of spaces that need more than one."""
 
@@ -49,7 +56,9 @@ class TestConfiguration:
     def test_it_runs_for_one_step(self, path: Path, searched_on: list[str], tmp_path: Path) -> None:
         directory = RunDirectory(tmp_path / "run")
         if defines_search(path):
-            search(load_search(path, [*searched_on, "search.epochs=1", "images.batch=12"]), directory, quiet=True)
+            space = load_search(path, []).space
+            smallest = [f"space.width={max(2, space.partial)}", *LEAST[space.kind], "images.batch=12"]
+            search(load_search(path, [*searched_on, *smallest, "search.epochs=1"]), directory, quiet=True)
             (row,) = read_rows(directory.metrics)
             assert row["search/step"] == 1
             return

@@ -143,6 +143,10 @@ REFUSED = [
     ("images.batch=0", "images.batch must be in 1.."),
     ("data.mix=[omniglot]", r"a search has one task: data.mix and data.weights must be \[\]"),
     ("start=nowhere", "nowhere is not a run directory"),
+    ("search.method=pc_darts", "pc_darts needs space.partial of at least 2, 4 in the paper, got 1"),
+    ("space.partial=3", "space.partial must be at least 1 and divide space.width=2, got 3"),
+    ("data.source=cifar10 data.channels=3 images.classes=train", "cifar10 is divided by image: images.classes must be"),
+    ("images.per_class=1", "images.per_class must be in 2.."),
     ("space.nodes=9", "space.nodes must be in 1..8, got 9"),
 ]
 
@@ -151,7 +155,7 @@ REFUSED = [
 def test_a_mistake_is_one_line_and_leaves_nothing(
     override: str, pattern: str, metanas, searched_on: list[str], tmp_path: Path
 ) -> None:
-    said = metanas("search", "-q", "--out", tmp_path / "run", *searched_on, override)
+    said = metanas("search", "-q", "--out", tmp_path / "run", *searched_on, *override.split())
     assert re.search(pattern, said.line), said.line
     assert not (tmp_path / "run").exists()
 
