@@ -3,12 +3,13 @@
 import torch
 
 from metanas.params import Metrics, Params
+from metanas.spaces.space import NEVER
 
 
 def describe(arch: Params) -> Metrics:
-    """The mean entropy of an edge's operations in nats, and the largest logit in absolute value."""
+    """The mean entropy of an edge's operations in nats, and the largest logit of an option in absolute value."""
     entropy = [-(torch.softmax(a, -1) * torch.log_softmax(a, -1)).sum(-1).mean() for a in arch.values()]
     return {
         "arch/entropy": float(torch.stack(entropy).mean()),
-        "arch/max_logit": max(float(a.abs().max()) for a in arch.values()),
+        "arch/max_logit": max(float(a[a > NEVER / 2].abs().max()) for a in arch.values()),
     }

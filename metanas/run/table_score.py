@@ -4,7 +4,8 @@ The search has no way to the table: `metanas.search` may not import it, and the 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 from metanas.config.search import SearchExperiment
 from metanas.estimators.compact import FILE, ROWS, DataName
@@ -18,7 +19,8 @@ KEY = "nas_bench_201"
 """Where the score stands in result.json."""
 
 
-class TableScore(NamedTuple):
+@dataclass(frozen=True)
+class TableScore:
     """The accuracies of all architectures, by data set."""
 
     valid: Mapping[str, Table]
@@ -43,7 +45,8 @@ class TableScore(NamedTuple):
         }
 
 
-class NoTable(NamedTuple):
+@dataclass(frozen=True)
+class NoTable:
     """The answer where the data directory has no table."""
 
     remedy: str
@@ -66,7 +69,7 @@ def table_score(experiment: SearchExperiment) -> TableScore | NoTable | None:
             f"NAS-Bench-201-v1_1-096897.pth {where}{also} (docs/data.md)"
         )
     names: Sequence[DataName] = get_args(DataName)
+    path = root / FILE
     return TableScore(
-        {name: read_table(root / FILE, name) for name in names},
-        {name: read_report(root / FILE, name) for name in names},
+        {name: read_table(path, name) for name in names}, {name: read_report(path, name) for name in names}
     )

@@ -3,7 +3,7 @@
 States 0 and 1 are the outputs of the two previous cells, states 2.. the nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -47,7 +47,9 @@ class Cell(nn.Module):
         s1: Tensor,
         taken: Mapping[Choice, Taken] | None,
         rows: int | None = None,
+        *,
         passed: Tensor | None = None,
+        after_skip: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """The concatenated nodes, `[n, nodes * width, h', w']`, or `[n, tasks * nodes * width, h', w']`.
 
@@ -57,6 +59,8 @@ class Cell(nn.Module):
             taken: see `Edges.forward`.
             rows: see `Norm`.
             passed: see `Edges.forward`.
+            after_skip: see `Edges.forward`.
         """
-        nodes = self.edges([self.input0(s0, rows), self.input1(s1, rows)], taken, rows, passed)
+        inputs = [self.input0(s0, rows), self.input1(s1, rows)]
+        nodes = self.edges(inputs, taken, rows, passed=passed, after_skip=after_skip)
         return join(nodes, self.input1.conv.tasks)

@@ -16,7 +16,7 @@ from metanas.errors import GenotypeError
 from metanas.params import Params
 from metanas.spaces.edges import edge_ends
 from metanas.spaces.partial import edge_gates, sources_of
-from metanas.spaces.space import CellEdge, Decision, Genotype
+from metanas.spaces.space import NEVER, CellEdge, Decision, Genotype
 
 NONE = "none"
 
@@ -29,12 +29,14 @@ class CellChoices:
         kinds: cell kinds, each with its own architecture.
         nodes: intermediate nodes of a cell.
         primitives: operation names in the order of the gate columns.
+        options: the operations that each edge of each kind may carry, `none` among them; None means all, on every edge.
         weighs_sources: whether the edges into a node have logits of their own, `[1, sources]` (see `partial`).
     """
 
     kinds: tuple[str, ...]
     nodes: int
     primitives: tuple[str, ...]
+    options: Mapping[str, Sequence[Sequence[str]]] | None = None
     weighs_sources: bool = False
 
     @cached_property
@@ -57,8 +59,14 @@ class CellChoices:
         )
 
     def logits(self) -> Params:
-        """Zeros `[edges, ops]` for every kind; then, where edges have logits, `[1, sources]` for every node."""
-        tables = {kind: torch.zeros(len(self._rows), len(self.primitives)) for kind in self.kinds}
+        """Zeros `[edges, ops]` for every kind; then, where edges have logits, `[1, sources]` for every node.
+
+        Options that are left out have the logit `NEVER`.
+        """
+        tables = {
+            kind: torch.tensor([[0.0 if op in ops else NEVER for op in self.primitives] for ops in self._options(kind)])
+            for kind in self.kinds
+        }
         nodes = range(self.nodes) if self.weighs_sources else ()
         return tables | {sources_of(kind, node): torch.zeros(1, node + 2) for kind in self.kinds for node in nodes}
 
@@ -79,16 +87,30 @@ class CellChoices:
         return CellEdge(a, node + 2, self.ops[first]), CellEdge(b, node + 2, self.ops[second])
 
     def plan(self, genotype: Genotype) -> dict[str, list[list[str]]]:
-        """For every edge of each kind the operations that the child holds: one or none."""
+        """For every edge of each kind the operations that the child holds: one or none.
+
+        Raises:
+            GenotypeError: for an operation that its edge may not carry.
+        """
         plan: dict[str, list[list[str]]] = {kind: [[] for _ in self._rows] for kind in self.kinds}
         for kind, edges in self.cells(genotype).items():
             for edge in edges:
-                plan[kind][self._rows[edge.target - 2, edge.source]].append(edge.op)
+                row = self._rows[edge.target - 2, edge.source]
+                if edge.op not in self._options(kind)[row]:
+                    raise GenotypeError(
+                        f"{kind} cell: the edge from {edge.source} to {edge.target} may carry one of "
+                        f"{', '.join(self._options(kind)[row])}, got {edge.op}"
+                    )
+                plan[kind][row].append(edge.op)
         return plan
 
     def full_plan(self) -> dict[str, list[list[str]]]:
-        """The supernet's plan: every operation on every edge."""
-        return {kind: [list(self.ops) for _ in self._rows] for kind in self.kinds}
+        """The supernet's plan: on every edge all that it may carry."""
+        return {kind: [[op for op in ops if op != NONE] for ops in self._options(kind)] for kind in self.kinds}
+
+    def _options(self, kind: str) -> Sequence[Sequence[str]]:
+        """What each edge of a kind may carry, `none` among it."""
+        return [self.primitives] * len(self._rows) if self.options is None else self.options[kind]
 
     def encode(self, genotype: Genotype) -> Params:
         """One-hot gates; the edges that are not kept carry `none`, or nothing where the space has no `none`."""

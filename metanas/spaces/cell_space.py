@@ -47,6 +47,8 @@ class CellSpace(ABC):
     partial: int
     """Operations see 1/partial of the channels of a state; 1 for all. A child of such a space keeps this, and the
     weights that it inherits; what is trained from scratch (`metanas.networks`) has all channels."""
+    options: Plan | None
+    """The operations that each edge of each kind may carry, `none` among them; None means all, on every edge."""
 
     @abstractmethod
     def network(self, plan: Plan, spec: TaskSpec) -> CellNetwork:
@@ -55,7 +57,7 @@ class CellSpace(ABC):
     @cached_property
     def choices(self) -> CellChoices:
         """The choices of the two cells."""
-        return CellChoices(KINDS, self.nodes, PRIMITIVES, weighs_sources=self.partial > 1)
+        return CellChoices(KINDS, self.nodes, PRIMITIVES, self.options, weighs_sources=self.partial > 1)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

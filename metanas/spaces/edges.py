@@ -5,7 +5,7 @@ every earlier state. A supernet holds all operations on every edge, a child only
 one class serves both, and inheriting weights is picking entries by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.spaces.conv import add_to, pick, scale
-from metanas.spaces.ops import Ops
+from metanas.spaces.ops import SKIP, Ops
 from metanas.spaces.partial import first_channels, passing, shuffled, weighted_sum
 
 Choice = tuple[int, int]
@@ -111,7 +111,9 @@ class Edges(nn.ModuleList):
         inputs: Sequence[Tensor],
         taken: Mapping[Choice, Taken] | None,
         rows: int | None = None,
+        *,
         passed: Tensor | None = None,
+        after_skip: Callable[[Tensor], Tensor] | None = None,
     ) -> list[Tensor]:
         """The nodes, each `[n, width, h', w']` or, with folded tasks, `[n, tasks * width, h', w']`.
 
@@ -122,6 +124,7 @@ class Edges(nn.ModuleList):
             rows: see `Norm`.
             passed: weights of the edges, `[*tasks, edges]`, for the channels that pass by; None takes the edges that
                 hold an operation with weight one. Without such channels it is not looked at.
+            after_skip: what is done to the output of every skip connection that all tasks take.
         """
         states, seen = list(inputs), [self._seen(x) for x in inputs]
         sums: list[Tensor | None] = [None] * self.nodes
@@ -133,6 +136,8 @@ class Edges(nn.ModuleList):
             module = self._module(choice)
             if taken is None or taken[choice].tasks is None:
                 value = module(seen[source], rows)
+                if after_skip is not None and self.primitives[choice[1]] == SKIP:
+                    value = after_skip(value)
                 if taken is not None:
                     value = scale(value, taken[choice].gate)
                 total = sums[node]

@@ -25,6 +25,8 @@ class FewShot(CellSpace):
     """The classifier."""
     partial: int = 1
     """See `CellSpace`; 4 in PC-DARTS."""
+    options: Plan | None = None
+    """See `CellSpace`; a stage of P-DARTS leaves some out."""
 
     def __post_init__(self) -> None:
         check_sizes(self.width, self.nodes, self.partial)

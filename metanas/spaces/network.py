@@ -1,6 +1,6 @@
 """A network of stacked cells: stem, cells, head."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -111,6 +111,7 @@ class CellNetwork(nn.Module):
         sparse: bool = False,
         rows: int | None = None,
         headless: bool = False,
+        after_skip: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`.
 
@@ -123,12 +124,14 @@ class CellNetwork(nn.Module):
             sparse: leave out options whose gate is exactly zero. Their gates then get no gradient.
             rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
             headless: the features that class means are taken of, `[*tasks, n, features]`, instead of the logits.
+            after_skip: see `Edges.forward`.
         """
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
         passed: dict[str, Tensor] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
-            if gates is not None and not sparse and rows is None and is_mixable(cell, s1):
+            is_plain = not sparse and rows is None and after_skip is None
+            if gates is not None and is_plain and is_mixable(cell, s1):
                 s0, s1 = s1, mixed(cell, s0, s1, gates[kind])
                 continue
             if gates is not None and kind not in taken:
@@ -137,5 +140,5 @@ class CellNetwork(nn.Module):
                     passed[kind] = edge_gates(gates, kind, cell.edges.nodes)
                     table = table * passed[kind][..., None]
                 taken[kind] = take(table, cell.edges.choices, sparse=sparse)
-            s0, s1 = s1, cell(s0, s1, taken.get(kind), rows, passed.get(kind))
+            s0, s1 = s1, cell(s0, s1, taken.get(kind), rows, passed=passed.get(kind), after_skip=after_skip)
         return self.head(s1, rows, headless=headless)

@@ -18,6 +18,10 @@ Ops = Mapping[str, Callable[[int, int], nn.Module]]
 """Operation name -> builder from (channels, stride)."""
 
 
+SKIP = "skip_connect"
+"""The operation that passes on what it gets."""
+
+
 class Pool(nn.Module):
     """3x3 max or average pooling, then a norm where there is one; padding does not count in the average."""
 

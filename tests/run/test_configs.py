@@ -58,9 +58,11 @@ class TestConfiguration:
         if defines_search(path):
             space = load_search(path, []).space
             smallest = [f"space.width={max(2, space.partial)}", *LEAST[space.kind], "images.batch=12"]
+            stages = load_search(path, []).search.stages
+            if stages > 1:
+                smallest += [f"search.stage_cells={[3] * stages}".replace(" ", ""), "space.cells=null"]
             search(load_search(path, [*searched_on, *smallest, "search.epochs=1"]), directory, quiet=True)
-            (row,) = read_rows(directory.metrics)
-            assert row["search/step"] == 1
+            assert [row["search/step"] for row in read_rows(directory.metrics)] == list(range(1, stages + 1))
             return
         smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(load_experiment(path, []).space.kind, 1)}"]
         meta_train(load_experiment(path, smaller), directory, quiet=True)

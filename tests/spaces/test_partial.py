@@ -65,7 +65,7 @@ def test_a_cell_is_the_papers_equations(kind: str, size: int) -> None:
     weight = edge_gates(gates, kind, NODES)
     taken = take(gates[kind] * weight[:, None], found.edges.choices, sparse=False)
     expected = edge_by_edge(found, [found.input0(s0), found.input1(s1)], gates, kind)
-    torch.testing.assert_close(found(s0, s1, taken, None, weight), expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(found(s0, s1, taken, passed=weight), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_operations_have_a_kth_of_the_channels() -> None:
