@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,25 @@ def relation_error(logits: Tensor, y: Tensor) -> Tensor:
     """
     wanted = F.one_hot(y, logits.shape[-1]).to(logits)
     return (torch.sigmoid(logits) - wanted).square().sum(-1).mean(-1)
+
+
+class SkipDropout(NamedTuple):
+    """Features behind skip connections set to zero at random (P-DARTS, Chen et al. 2019, 1904.12760, section 3.3)."""
+
+    prob: float
+    """Probability of a zero, above 0 and below 1; what is left is divided by 1 - prob."""
+    seed: int
+    """Of the draws: the same in every forward pass, so that a loss stays a function of its arguments."""
+
+    def begin(self) -> Callable[[Tensor], Tensor]:
+        """What one forward pass does to the output of a skip connection, one after another."""
+        rng = torch.Generator().manual_seed(self.seed)
+
+        def drop(x: Tensor) -> Tensor:
+            keep = torch.rand(x.shape, generator=rng) >= self.prob
+            return x * keep.to(x) / (1 - self.prob)
+
+        return drop
 
 
 @runtime_checkable
@@ -82,6 +101,8 @@ class Classification:
     rest_arch: bool = False
     """The gates count as constants: the loss does not depend on the logits, so no inner loop moves them."""
     criterion: Criterion = cross_entropy
+    drop: SkipDropout | None = None
+    """What is dropped behind skip connections; a network of cells takes it, others do not."""
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""
@@ -107,6 +128,8 @@ class Classification:
 
     def _call(self, params: MetaParams, x: Tensor, options: dict[str, object]) -> Tensor:
         gates = None
+        if self.drop is not None:
+            options = options | {"after_skip": self.drop.begin()}
         if self.relaxation is not None:
             options = options | {"sparse": self.relaxation.sparse}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch

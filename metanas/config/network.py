@@ -24,11 +24,19 @@ class Space:
     genotype: list[int] = field(default_factory=list)
     """One architecture of the space, as `adapt` writes it into genotype.json: its network is then fixed, and trained
     from new weights, which is the last stage of T-NAS. Empty leaves the choice to a search."""
+    partial: int = 1
+    """Operations see 1/partial of the channels, the others pass by, and edges have logits of their own (PC-DARTS, which
+    has 4); divides `width`. 1 is the plain cell; only `fewshot` and `darts` have another."""
 
     def __post_init__(self) -> None:
         if self.kind == "fewshot" and self.cells not in (None, 2):
             raise ConfigError(
                 f"space.cells must be null or 2 for space.kind=fewshot, got {self.cells}; space.kind=darts stacks more"
+            )
+        if self.partial != 1 and self.kind not in ("fewshot", "darts"):
+            raise ConfigError(
+                f"space.partial must be 1 for space.kind={self.kind}, got {self.partial}; space.kind=darts and fewshot "
+                "have partial channels"
             )
         if self.kind == "nas_bench_201" and self.nodes != 3:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 from metanas.config.data import Data
@@ -9,6 +10,7 @@ from metanas.config.network import Space
 from metanas.config.ranges import between, check_name
 from metanas.config.tracking import Wandb
 from metanas.errors import ConfigError
+from tasks.catalogue import IMAGE_READERS
 
 MethodName = Literal[
     "darts_first_order",
@@ -18,7 +20,12 @@ MethodName = Literal[
     "gdas",
     "drnas",
     "beta_darts",
+    "pc_darts",
+    "p_darts",
 ]
+
+ALL_OPS = 8
+"""Operations of a space that is searched in stages, `none` among them."""
 
 PENALISED = ("drnas", "beta_darts")
 """Methods with a penalty on the logits."""
@@ -30,6 +37,8 @@ class Images:
 
     classes: Literal["all", "train", "validation", "test"] = "all"
     """Which classes of the data set make up the task: all, or those of one few-shot split."""
+    per_class: int | None = None
+    """Images of each class, drawn from the seed, both halves together; null takes all."""
     batch: int = 64
     """Images in a batch, of each half."""
     crop: int = 4
@@ -38,6 +47,8 @@ class Images:
     """Mirror images at random; not for letters."""
 
     def __post_init__(self) -> None:
+        if self.per_class is not None:
+            between("images.per_class", self.per_class, 2, 10**6)
         between("images.batch", self.batch, 1, 10**6)
         between("images.crop", self.crop, 0, 256)
 
@@ -48,9 +59,17 @@ class Search:
 
     method: MethodName = "darts_first_order"
     epochs: int = 50
-    """Passes over the training half."""
+    """Passes over the training half; in each stage where there are several."""
     warmup: int = 0
-    """First epochs in which the weights move alone."""
+    """First epochs in which the weights move alone, in each stage."""
+    stage_cells: list[int] = field(default_factory=list)
+    """Cells of the network in each stage, e.g. [5, 11, 17] in P-DARTS; [] is one stage of `space.cells`."""
+    stage_ops: list[int] = field(default_factory=list)
+    """Operations that an edge may carry in each stage, `none` among them; the first stage has all, e.g. [8, 5, 3]."""
+    stage_drop: list[float] = field(default_factory=list)
+    """Share of the features behind skip connections that is dropped where each stage begins, e.g. [0.0, 0.4, 0.7]."""
+    most_skips: int | None = None
+    """Skip connections that the normal cell may have at most, 2 in P-DARTS; null does not limit them."""
     lr_weights: float = 0.025
     """Step size of the weights in the first epoch; it falls along a cosine."""
     lr_weights_end: float = 0.001
@@ -95,6 +114,7 @@ class Search:
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"search.{name} must be 0 or more, got {getattr(self, name)}")
+        self._check_stages()
         for name in ("momentum", "beta1_arch", "beta2_arch"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"search.{name} must be in [0, 1), got {getattr(self, name)}")
@@ -108,6 +128,35 @@ class Search:
                 f"search.penalty_start and search.penalty_end must be 0 for search.method={self.method}, which has no "
                 f"penalty, got {self.penalty_start} and {self.penalty_end}; {' and '.join(PENALISED)} have one"
             )
+
+    @property
+    def stages(self) -> int:
+        """How many stages there are."""
+        return max(1, len(self.stage_cells))
+
+    def _check_stages(self) -> None:
+        lengths = [len(self.stage_cells), len(self.stage_ops), len(self.stage_drop)]
+        if len(set(lengths)) > 1:
+            raise ConfigError(
+                "search.stage_cells, search.stage_ops and search.stage_drop must have an entry for each stage, got "
+                f"{', '.join(map(str, lengths))} entries"
+            )
+        if self.method == "p_darts" and not self.stage_cells:
+            raise ConfigError(
+                "search.method=p_darts needs stages, got []; in the paper search.stage_cells=[5,11,17] "
+                "search.stage_ops=[8,5,3] search.stage_drop=[0.0,0.4,0.7]"
+            )
+        if self.stage_ops and (
+            self.stage_ops[0] != ALL_OPS or min(self.stage_ops) < 3 or any(a < b for a, b in pairwise(self.stage_ops))
+        ):
+            raise ConfigError(
+                f"search.stage_ops must begin with {ALL_OPS}, all operations, never grow, and end with 3 or more, got "
+                f"{self.stage_ops}"
+            )
+        if not all(0 <= drop < 1 for drop in self.stage_drop):
+            raise ConfigError(f"search.stage_drop must hold numbers in [0, 1), got {self.stage_drop}")
+        if self.most_skips is not None:
+            between("search.most_skips", self.most_skips, 0, 16)
 
 
 @dataclass(frozen=True)
@@ -140,7 +189,27 @@ class SearchExperiment:
         check_name(self.name)
         if self.space.genotype:
             raise ConfigError(f"a search chooses: space.genotype must be [], got {self.space.genotype}")
+        if self.search.stage_cells and (self.space.kind, self.space.cells, self.space.partial) != ("darts", None, 1):
+            raise ConfigError(
+                "a search in stages needs space.kind=darts space.cells=null space.partial=1, got "
+                f"{self.space.kind}, {self.space.cells} and {self.space.partial}; search.stage_cells counts the cells"
+            )
+        if self.search.most_skips is not None and self.space.kind not in ("fewshot", "darts"):
+            raise ConfigError(
+                f"search.most_skips must be null for space.kind={self.space.kind}, which has no normal cell, got "
+                f"{self.search.most_skips}"
+            )
+        if self.search.method == "pc_darts" and self.space.partial == 1:
+            raise ConfigError(
+                "search.method=pc_darts needs space.partial of at least 2, 4 in the paper, got 1; "
+                "search.method=darts_first_order searches all channels"
+            )
         if self.data.mix or self.data.weights:
             raise ConfigError(
                 f"a search has one task: data.mix and data.weights must be [], got {self.data.mix or self.data.weights}"
+            )
+        if self.data.source in IMAGE_READERS and (self.images.classes != "all" or self.data.rotations):
+            raise ConfigError(
+                f"data.source={self.data.source} is divided by image: images.classes must be all and data.rotations "
+                f"false, got {self.images.classes} and {str(self.data.rotations).lower()}"
             )

@@ -30,6 +30,10 @@ class TableReport:
         """How far the architecture stays behind `best`, in [0, 1]."""
         return self.best - self.accuracy(genotype)
 
+    def rank(self, genotype: Genotype) -> int:
+        """1 for the best architecture; one more than the number of those that are better."""
+        return 1 + int((self.accuracies > self.accuracy(genotype)).sum())
+
 
 def read_report(path: Path, data: DataName, signal: Signal = "200") -> TableReport:
     """The test accuracies of one data set; arguments and errors as in `table.read_table`."""

@@ -29,6 +29,7 @@ def write_search_report(run_dir: Path) -> Path:
         parts = [
             page.heading(name, "single-task architecture search"),
             *(_finished(result) if result else _unfinished(run_dir)),
+            *_table(cast(Record, result.get("nas_bench_201", {}))),
             *_course(rows),
             *_logits(arch),
             *_cells(run_dir / "cells"),
@@ -80,6 +81,29 @@ def _finished(result: Record) -> list[Html]:
             "trained in the mixture, not in the decoded network."
         ),
     ]
+
+
+def _table(score: Record) -> list[Html]:
+    """What the table of NAS-Bench-201 says of the found cell, trained from scratch."""
+    if not score:
+        return []
+    title, arch = "NAS-Bench-201", page.code(str(score["arch"]))
+    if "missing" in score:
+        return [page.section(title, arch, page.paragraph(f"The accuracy is not known here: {score['missing']}."))]
+    rows = [
+        (
+            name,
+            *(f"{100 * row[f'accuracy_{which}']:.2f} %" for which in ("valid", "test", "best")),
+            f"{plain(row['rank'])} of {plain(score['architectures'])}",
+        )
+        for name, row in cast(Mapping[str, Mapping[str, float]], score["data"]).items()
+    ]
+    head = ("data", "validation, 12 epochs", "test, 200 epochs", "best test in the space", "rank by test")
+    note = (
+        "Accuracies of this architecture trained from scratch, looked up after the search, which has seen none of "
+        "them. Choose among searches by the validation column; the test columns are for the report."
+    )
+    return [page.section(title, arch, page.table(head, rows), page.paragraph(note))]
 
 
 def _unfinished(run_dir: Path) -> list[Html]:

@@ -60,8 +60,10 @@ from tasks.varied import VariedSampler
 _LOG = logging.getLogger(__name__)
 
 SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
-    "fewshot": lambda space, head: FewShot(space.width, space.nodes, head),
-    "darts": lambda space, head: Darts(space.width, space.nodes, **_given(stack=space.cells), head=head),
+    "fewshot": lambda space, head: FewShot(space.width, space.nodes, head, space.partial),
+    "darts": lambda space, head: Darts(
+        space.width, space.nodes, space.cells or Darts.stack, head=head, partial=space.partial
+    ),
     "nas_bench_201": lambda space, head: NasBench201(space.width, **_given(cells_a_stage=space.cells), head=head),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),

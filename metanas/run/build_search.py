@@ -11,6 +11,7 @@ from torch import nn
 from metanas.config.search import MethodName, SearchExperiment
 from metanas.errors import ConfigError
 from metanas.optim import Adam, Sgd
+from metanas.params import Params
 from metanas.run import build
 from metanas.search.beta_darts import beta_darts
 from metanas.search.darts import darts
@@ -18,17 +19,24 @@ from metanas.search.drnas import drnas
 from metanas.search.finite_difference import FiniteDifference
 from metanas.search.first_order import FirstOrder
 from metanas.search.gdas import gdas
+from metanas.search.p_darts import faded, p_darts, restrict_skips, strongest
+from metanas.search.pc_darts import pc_darts
 from metanas.search.schedule import cosine, geometric, linear
 from metanas.search.searcher import Pace, Searcher
 from metanas.search.snas import snas
+from metanas.search.stage import Stage
 from metanas.search.unrolled import Unrolled
-from metanas.spaces.space import SearchSpace
+from metanas.spaces.darts import Darts
+from metanas.spaces.space import Genotype, SearchSpace
 from tasks.augment import Augmentation, horizontal_flip, random_crop
 from tasks.bank import ImageBank
+from tasks.catalogue import IMAGE_READERS
+from tasks.data_root import cache_root, data_root
 from tasks.episode import TaskSpec
 from tasks.halves import halves
 from tasks.shuffled import Shuffled
 from tasks.stream import stream
+from tasks.thinned import thinned
 
 METHODS: dict[MethodName, Callable[[nn.Module, SearchSpace, Sgd, Adam], Searcher]] = {
     "darts_first_order": partial(darts, FirstOrder()),
@@ -38,14 +46,17 @@ METHODS: dict[MethodName, Callable[[nn.Module, SearchSpace, Sgd, Adam], Searcher
     "gdas": gdas,
     "drnas": drnas,
     "beta_darts": beta_darts,
+    "pc_darts": pc_darts,
+    "p_darts": p_darts,
 }
 
 
 @dataclass(frozen=True)
 class SearchBench:
-    """A search and the objects that its configuration names."""
+    """A stage of a search and the objects that its configuration names."""
 
     experiment: SearchExperiment
+    stage: Stage
     device: torch.device
     space: SearchSpace
     spec: TaskSpec
@@ -62,11 +73,11 @@ class SearchBench:
     """The images of `valid` as they are, for accuracies."""
 
     @staticmethod
-    def of(experiment: SearchExperiment) -> "SearchBench":
-        """Builds everything; raises `ConfigError` or `DataError` for what cannot be built."""
+    def of(experiment: SearchExperiment, stage: Stage = Stage()) -> "SearchBench":  # noqa: B008, it is a tuple
+        """Builds everything; `Stage()` is the first. Raises `ConfigError` or `DataError` for what cannot be built."""
         where = build.device(experiment)
         torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
-        space = build.space(experiment)
+        space = _space(experiment, stage)
         bank = _bank(experiment)
         spec = TaskSpec(len(bank.classes), 1, 1, bank.image)
         net = space.supernet(spec)
@@ -79,6 +90,7 @@ class SearchBench:
             changes.append(horizontal_flip)
         return SearchBench(
             experiment,
+            stage,
             where,
             space,
             spec,
@@ -93,26 +105,64 @@ class SearchBench:
     @property
     def steps(self) -> int:
         """Steps of the whole search."""
-        return self.experiment.search.epochs * len(self.train)
+        return self.epochs * len(self.train)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole search."""
+        return self.experiment.search.epochs * self.experiment.search.stages
+
+    @property
+    def end(self) -> int:
+        """Steps of the search up to the end of this stage."""
+        return (self.stage.number + 1) * self.experiment.search.epochs * len(self.train)
+
+    def decode(self, arch: Params) -> Genotype:
+        """The architecture that the method finds in the logits."""
+        most = self.experiment.search.most_skips
+        return self.space.decode(arch) if most is None else restrict_skips(self.space, arch, most)
+
+    def next_stage(self, arch: Params) -> Stage:
+        """The stage after this one, whose edges keep the operations that the logits `arch` prefer."""
+        number = self.stage.number + 1
+        count = self.experiment.search.stage_ops[number]
+        return Stage(number, strongest(arch, self.space.primitives, count))
 
     def pace(self, iteration: int) -> Pace:
         """What the schedules say about step number `iteration`; they change from epoch to epoch."""
         search = self.experiment.search
-        epoch = iteration // len(self.train)
+        epoch = self._within(iteration // len(self.train))
         progress = epoch / search.epochs
+        drop = search.stage_drop[self.stage.number] if search.stage_drop else 0.0
         return Pace(
             cosine(search.lr_weights, search.lr_weights_end, progress),
-            self.temperature(epoch),
+            self._temperature(epoch),
             epoch >= search.warmup,
             linear(search.penalty_start, search.penalty_end, progress),
             stream(self.experiment.seed, "gates", iteration),
+            faded(drop, epoch, search.warmup),
         )
 
     def temperature(self, epoch: int) -> float:
-        """The temperature in an epoch, counted from 0; the last one has the end value."""
+        """The temperature in an epoch of the search, counted from 0; the last one of a stage has the end value."""
+        return self._temperature(self._within(epoch))
+
+    def _within(self, epoch: int) -> int:
+        """The number of an epoch in its stage."""
+        return epoch - self.stage.number * self.experiment.search.epochs
+
+    def _temperature(self, epoch: int) -> float:
         search = self.experiment.search
         fall = geometric if search.temperature_fall == "geometric" else linear
         return fall(search.temperature_start, search.temperature_end, epoch / max(1, search.epochs - 1))
+
+
+def _space(experiment: SearchExperiment, stage: Stage) -> SearchSpace:
+    """The space of a stage."""
+    cells = experiment.search.stage_cells
+    if not cells:
+        return build.space(experiment)
+    return Darts(experiment.space.width, experiment.space.nodes, cells[stage.number], options=stage.kept)
 
 
 def _searcher(experiment: SearchExperiment, net: nn.Module, space: SearchSpace) -> Searcher:
@@ -128,9 +178,15 @@ def _searcher(experiment: SearchExperiment, net: nn.Module, space: SearchSpace) 
 
 
 def _bank(experiment: SearchExperiment) -> ImageBank:
-    """The images of the task's classes."""
-    found, classes = build.dataset(experiment.data), experiment.images.classes
-    bank = found.bank if classes == "all" else found[classes]
+    """The images of the task's classes; of a data set that is divided by image those of its training part."""
+    data, classes, most = experiment.data, experiment.images.classes, experiment.images.per_class
+    if data.source in IMAGE_READERS:
+        bank = IMAGE_READERS[data.source](data_root(data.root), data.resolution, cache_root()).train
+    else:
+        found = build.dataset(data)
+        bank = found.bank if classes == "all" else found[classes]
+    if most is not None:
+        bank = thinned(bank, most, experiment.seed)
     if len(bank.classes) < 2:
         raise ConfigError(
             f"a search needs at least 2 classes, got {len(bank.classes)} in {bank.name}; choose other images.classes"

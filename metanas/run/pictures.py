@@ -25,42 +25,42 @@ Nested = TypeVar("Nested", Table, list[Table])
 def draw_prior(space: SearchSpace, arch: Params, directory: RunDirectory) -> dict[str, Path]:
     """Draws the prior: its probabilities (arch.json, pictures/arch.png) and its decoded cell; returns the PNG files.
 
-    A fixed architecture has none of them.
+    A fixed architecture has none of them. Probabilities of edges stand in arch.json alone.
     """
     if not arch:
         return {}
-    tables: dict[str, Table] = _probabilities(arch)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables})
-    return _draw(space, arch, tables, directory, "prior", "meta-learned prior")
+    tables, edges = _tables(space, arch)
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, **edges})
+    return _draw(space, space.decode(arch), tables, directory, "prior", "meta-learned prior")
 
 
 def draw_search(
-    space: SearchSpace, arch: Params, history: Mapping[str, Tensor], directory: RunDirectory
+    space: SearchSpace, genotype: Genotype, arch: Params, history: Mapping[str, Tensor], directory: RunDirectory
 ) -> dict[str, Path]:
     """Draws where a search is, as `draw_prior` does, and how it came there; returns the PNG files.
 
     Args:
         space: of the search.
+        genotype: what the method decodes from the logits.
         arch: the logits.
         history: the logits at the beginning and after every epoch, `[1 + epochs, edges, ops]` by cell kind.
         directory: of the run.
     """
-    tables: dict[str, Table] = _probabilities(arch)
-    course: dict[str, list[Table]] = _probabilities(history)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course})
-    pictures = _draw(space, arch, tables, directory, "found", "found cells")
+    tables, edges = _tables(space, arch)
+    course: dict[str, list[Table]] = _probabilities({kind: history[kind] for kind in tables})
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course, **edges})
+    pictures = _draw(space, genotype, tables, directory, "found", "found cells")
     pictures["arch_history"] = directory.path / "pictures" / "arch_history.png"
     save(arch_history(space.primitives, course), pictures["arch_history"])
     return pictures
 
 
 def _draw(
-    space: SearchSpace, arch: Params, tables: Mapping[str, Table], directory: RunDirectory, name: str, title: str
+    space: SearchSpace, genotype: Genotype, tables: Mapping[str, Table], directory: RunDirectory, name: str, title: str
 ) -> dict[str, Path]:
     folder = directory.path / "pictures"
     folder.mkdir(exist_ok=True)
     save(prior_heat_map(space.primitives, tables), folder / "arch.png")
-    genotype = space.decode(arch)
     cells_png(space.cells(genotype), space.wiring, folder / "cell.png", title)
     draw_genotype(space, genotype, directory.path / "cells" / f"{name}.svg", title)
     return {"arch": folder / "arch.png", "cell": folder / "cell.png"}
@@ -70,6 +70,14 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, title: str
     """Draws the cells of `genotype` as an SVG file."""
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, draw_cells(space.cells(genotype), space.wiring, title).encode())
+
+
+def _tables(space: SearchSpace, arch: Params) -> tuple[dict[str, Table], dict[str, object]]:
+    """The probabilities of the operations by cell kind, and, where edges have logits of their own, theirs by node."""
+    kinds = space.cells(space.decode(arch))
+    ops: dict[str, Table] = _probabilities({kind: arch[kind] for kind in kinds})
+    sources: dict[str, Table] = _probabilities({name: table for name, table in arch.items() if name not in kinds})
+    return ops, {"sources": sources} if sources else {}
 
 
 def _probabilities(logits: Mapping[str, Tensor]) -> dict[str, Nested]:

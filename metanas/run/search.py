@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -20,8 +20,9 @@ from metanas.run.loop import drive, is_due, tracked
 from metanas.run.pictures import draw_search
 from metanas.run.restore import check_network
 from metanas.run.resume import check_directory, save, saved
-from metanas.run.search_state import Searched, from_plain, to_plain
+from metanas.run.search_state import Searched, from_plain, stage_of, to_plain
 from metanas.run.start import start
+from metanas.run.table_score import KEY, table_score
 from metanas.search.collapse import signs, skip_ratios
 from metanas.search.curvature import dominant_eigenvalue
 from metanas.spaces.cost import cost
@@ -52,36 +53,48 @@ def search(
         ConfigError, DataError, CheckpointError: before anything is written.
     """
     check_directory(experiment, directory, resume=resume, harmless=("track",))
-    bench = SearchBench.of(experiment)
     plain = saved(directory) if resume else None
+    bench = SearchBench.of(experiment) if plain is None else SearchBench.of(experiment, stage_of(plain))
+    score = table_score(experiment)  # now, so that a damaged table is no surprise after hours
     state = _begin(bench) if plain is None else _load(bench, plain)
     if not resume:
         directory.create(experiment)
     with directory.locked():
         extra = {"threads": torch.get_num_threads(), "resumed_at": state.iteration or None}
         directory.write_environment(extra)
-        return _Search(bench, directory).run(state, quiet=quiet, resume=resume)
+        return _Search(bench, directory, score).run(state, quiet=quiet, resume=resume)
 
 
 class _Search:
     """A search with its collaborators at hand."""
 
-    def __init__(self, bench: SearchBench, directory: RunDirectory) -> None:
-        self.bench, self.directory = bench, directory
+    def __init__(
+        self, bench: SearchBench, directory: RunDirectory, score: Callable[[Genotype], Result] | None = None
+    ) -> None:
+        self.bench, self.directory, self.score = bench, directory, score
 
     def run(self, state: Searched, *, quiet: bool, resume: bool) -> Result:
         bench, every = self.bench, len(self.bench.train)
         with tracked(self.directory, bench.experiment, state.iteration if resume else None, SEARCH_STEP) as trackers:
             with Progress("step", bench.steps, every, quiet, done=state.iteration) as progress:
                 began = time.monotonic() - state.seconds
-                state = drive(
-                    state,
-                    lambda now: self.turn(now, began, trackers, progress),
-                    lambda now: save(self.directory, "last", to_plain(now, bench.experiment)),
-                    is_done=lambda now: now.iteration >= bench.steps,
-                    save_every=every * bench.experiment.search.save_every,
-                )
+                while state.iteration < bench.steps:
+                    if state.iteration == self.bench.end:
+                        state = self.advance(state)
+                    state = drive(
+                        state,
+                        lambda now: self.turn(now, began, trackers, progress),
+                        lambda now: save(self.directory, "last", to_plain(now, bench.experiment)),
+                        is_done=lambda now: now.iteration >= self.bench.end,
+                        save_every=every * bench.experiment.search.save_every,
+                    )
             return self.hand_over(state, trackers)
+
+    def advance(self, state: Searched) -> Searched:
+        """The beginning of the next stage: a function of the end of this one."""
+        self.bench = SearchBench.of(self.bench.experiment, self.bench.next_stage(state.search.params.arch))
+        search = self.bench.searcher.init(start(self.bench))
+        return state._replace(search=search, stage=self.bench.stage, eigenvalues=())
 
     def turn(self, state: Searched, began: float, trackers: Tracker, progress: Progress) -> Searched:
         """One step, and the row and the pictures of an epoch after its last one."""
@@ -117,16 +130,16 @@ class _Search:
         row["search/temperature"] = bench.temperature(epoch - 1)
         row["search/lr_weights"] = bench.pace(state.iteration - 1).lr_weights
         row |= describe(params.arch)
-        genotype = bench.space.decode(params.arch)
+        genotype = bench.decode(params.arch)
         ratios = skip_ratios(bench.space.cells(genotype))
         row |= {f"skip_ratio/{kind}": ratio for kind, ratio in ratios.items()}
         row["search/genotype"] = " ".join(map(str, genotype))
-        if is_due(epoch, bench.experiment.search.hessian_every, is_last=epoch == bench.experiment.search.epochs):
+        if is_due(epoch, bench.experiment.search.hessian_every, is_last=epoch == bench.epochs):
             eigenvalues = (*eigenvalues, self.eigenvalue(epoch, params))
             row["search/eigenvalue"] = eigenvalues[-1]
         row["search/collapsed"] = int(bool(signs(ratios, eigenvalues)))
         trackers.log(row)
-        for name, path in draw_search(bench.space, params.arch, history, self.directory).items():
+        for name, path in draw_search(bench.space, genotype, params.arch, history, self.directory).items():
             trackers.image(name, path, state.iteration)
         progress.note(
             epoch=epoch, loss=float(row["search/train_loss"]), acc=float(row["search/acc"]), skips=max(ratios.values())
@@ -136,7 +149,7 @@ class _Search:
     def hand_over(self, state: Searched, trackers: Tracker) -> Result:
         """Judges the finished search and writes what people want of it."""
         bench, params = self.bench, state.search.params
-        genotype = bench.space.decode(params.arch)
+        genotype = bench.decode(params.arch)
         cells = bench.space.cells(genotype)
         path = self.directory.write_json(
             "genotype.json",
@@ -146,6 +159,8 @@ class _Search:
             },
         )
         result = self.result(state, genotype)
+        if self.score is not None:
+            result[KEY] = self.score(genotype)
         self.directory.write_json("result.json", result)
         report = write_search_report(self.directory.path)
         trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest",))
@@ -157,7 +172,7 @@ class _Search:
         """The figures of the finished search, all accuracies on the validation half."""
         bench, params, experiment = self.bench, state.search.params, self.bench.experiment
         rng = stream(experiment.seed, "random cells")
-        controls = [self.inherited(random_genotype(bench.space, rng), params) for _ in range(RANDOM_CELLS)]
+        controls = [self.inherited(self.control(rng), params) for _ in range(RANDOM_CELLS)]
         child, supernet = (cost(net, bench.spec) for net in (bench.space.child(genotype, bench.spec), bench.net))
         ratios = skip_ratios(bench.space.cells(genotype))
         return {
@@ -165,9 +180,9 @@ class _Search:
             "dataset": bench.bank.name,
             "classes": len(bench.bank.classes),
             "images": [len(bench.train.labels), len(bench.valid.labels)],
-            "epochs": experiment.search.epochs,
+            "epochs": bench.epochs,
             "seconds": state.seconds,
-            "accuracy_supernet": accuracy(self.noiseless(experiment.search.epochs), params, self.judged()),
+            "accuracy_supernet": accuracy(self.noiseless(bench.epochs), params, self.judged()),
             "accuracy_child": self.inherited(genotype, params),
             "accuracy_random": sum(controls) / len(controls),
             "params": child.params,
@@ -182,6 +197,15 @@ class _Search:
             "seed": experiment.seed,
             "device": bench.device.type,
         }
+
+    def control(self, rng: torch.Generator) -> Genotype:
+        """A random architecture; where operations have been left out, one of those that are left."""
+        space = self.bench.space
+        if self.bench.stage.kept is None:
+            return random_genotype(space, rng)
+        return space.decode(
+            {k: logits + torch.randn(logits.shape, generator=rng) for k, logits in space.logits().items()}
+        )
 
     def inherited(self, genotype: Genotype, params: MetaParams) -> float:
         """The accuracy of a decoded network with the supernet's weights, without any training of its own."""

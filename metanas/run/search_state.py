@@ -10,6 +10,7 @@ from metanas.errors import CheckpointError
 from metanas.optim import AdamState
 from metanas.params import MetaParams, Metrics, Params
 from metanas.search.searcher import SearchState
+from metanas.search.stage import Kept, Stage
 
 
 class Searched(NamedTuple):
@@ -26,6 +27,8 @@ class Searched(NamedTuple):
     """Dominant Hessian eigenvalues so far."""
     window: tuple[Metrics, ...] = ()
     """Metrics of the steps of the epoch at hand."""
+    stage: Stage = Stage()
+    """The stage at hand."""
 
 
 def to_plain(state: Searched, experiment: SearchExperiment) -> dict[str, object]:
@@ -38,6 +41,8 @@ def to_plain(state: Searched, experiment: SearchExperiment) -> dict[str, object]
         "history": state.history,
         "eigenvalues": list(state.eigenvalues),
         "window": list(state.window),
+        "stage": state.stage.number,
+        "kept": state.stage.kept,
         "torch": str(torch.__version__),
         "params/weights": search.params.weights,
         "params/arch": search.params.arch,
@@ -46,6 +51,13 @@ def to_plain(state: Searched, experiment: SearchExperiment) -> dict[str, object]
         "adam/first": search.adam.first.arch,
         "adam/second": search.adam.second.arch,
     }
+
+
+def stage_of(plain: dict[str, object]) -> Stage:
+    """The stage that a dictionary of `to_plain` is of; raises `CheckpointError` for one of something else."""
+    if "stage" not in plain or "kept" not in plain:
+        raise CheckpointError("the checkpoint is not one of a search: it lacks 'stage'")
+    return Stage(cast(int, plain["stage"]), cast(Kept | None, plain["kept"]))
 
 
 def from_plain(plain: dict[str, object], device: torch.device) -> Searched:
@@ -66,6 +78,7 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Searched:
             cast(Params, plain["history"]),
             tuple(cast(list[float], plain["eigenvalues"])),
             tuple(cast(list[Metrics], plain["window"])),
+            stage_of(plain),
         )
     except KeyError as error:
         raise CheckpointError(f"the checkpoint is not one of a search: it lacks {error}") from error

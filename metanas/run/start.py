@@ -14,13 +14,14 @@ from tasks.stream import stream
 
 
 def start(bench: SearchBench) -> MetaParams:
-    """The parameters before the first step; raises `ConfigError` where `start` names a run of another space."""
+    """The parameters before a stage's first step; raises `ConfigError` where `start` names a run of another space."""
     experiment = bench.experiment
-    weights = initial_weights(bench.net, stream(experiment.seed, "weights"))
-    if experiment.start is None:
+    later = ("stage", bench.stage.number) if bench.stage.number else ()
+    weights = initial_weights(bench.net, stream(experiment.seed, "weights", *later))
+    if experiment.start is None or later:
         std = experiment.search.arch_std
         arch = {
-            kind: logits + std * torch.randn(logits.shape, generator=stream(experiment.seed, "arch", kind))
+            kind: logits + std * torch.randn(logits.shape, generator=stream(experiment.seed, "arch", kind, *later))
             for kind, logits in bench.space.logits().items()
         }
     else:

@@ -1,5 +1,6 @@
 """Results in the words of a terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -8,6 +9,7 @@ from metanas.run.adapt import Adapted
 from metanas.run.comparison import DEPLOYED
 from metanas.run.evaluate import Result
 from metanas.run.search import Result as Search
+from metanas.run.table_score import KEY
 
 
 def table(result: Result) -> str:
@@ -75,9 +77,23 @@ def search_lines(result: Search, path: Path) -> str:
             f"accuracy on the validation half in %, without retraining: supernet {shares['supernet']}, found cells "
             f"{shares['child']}, random cells {shares['random']}",
             f"collapse: {'; '.join(signs) or 'no sign of it'}",
+            *_table_lines(cast(Mapping[str, object], result.get(KEY, {}))),
             f"report: {path / 'report.html'}",
         ]
     )
+
+
+def _table_lines(score: Mapping[str, object]) -> list[str]:
+    """What the table of NAS-Bench-201 says of the found cell."""
+    if "missing" in score:
+        return [f"NAS-Bench-201: {score['missing']}"]
+    found = cast(Mapping[str, Mapping[str, float]], score.get("data", {}))
+    return [
+        f"NAS-Bench-201, {name}: test {100 * row['accuracy_test']:.2f} %, rank {row['rank']:,} of "
+        f"{score['architectures']:,} (best {100 * row['accuracy_best']:.2f} %; validation "
+        f"{100 * row['accuracy_valid']:.2f} % after 12 epochs)"
+        for name, row in found.items()
+    ]
 
 
 def _percent(mean: float | None, ci95: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from metanas.objective import Classification
+from metanas.objective import Classification, SkipDropout
 from metanas.optim import AdamState
 from metanas.params import MetaParams, Metrics, Params
 from metanas.relax.relaxation import Relaxation
@@ -44,7 +44,9 @@ class Pace(NamedTuple):
     penalty: float
     """Weight of the method's penalty."""
     rng: torch.Generator
-    """What is random about the gates of this step."""
+    """What is random about the gates of this step, and about what is dropped."""
+    drop: float = 0.0
+    """Share of the features behind skip connections that is dropped."""
 
 
 @runtime_checkable
@@ -77,7 +79,10 @@ class Searcher(Protocol):
 
 def sampled(net: nn.Module, relaxation: Relaxation, arch: Params, pace: Pace) -> Classification:
     """The loss of the supernet with gates drawn anew for `arch`, one sample for all cells of a kind."""
-    return Classification(net, relaxation, pace.temperature, relaxation.draw(arch, pace.rng))
+    noise, drop = relaxation.draw(arch, pace.rng), None
+    if pace.drop > 0:
+        drop = SkipDropout(pace.drop, int(torch.randint(2**62, (), generator=pace.rng)))
+    return Classification(net, relaxation, pace.temperature, noise, drop=drop)
 
 
 def slope(value: Tensor, leaves: Params) -> Params:

@@ -3,7 +3,7 @@
 States 0 and 1 are the outputs of the two previous cells, states 2.. the nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -21,6 +21,7 @@ class Cell(nn.Module):
         channels: of the two inputs and of every node.
         reduction: whether edges from the inputs halve the resolution.
         after_reduction: whether the previous cell was a reduction, so that input 0 is twice as large as input 1.
+        partial: see `Edges`.
     """
 
     def __init__(
@@ -31,15 +32,25 @@ class Cell(nn.Module):
         *,
         reduction: bool,
         after_reduction: bool,
+        partial: int = 1,
     ) -> None:
         super().__init__()
         before_last, last, width = channels
         shrink = FactorizedReduce if after_reduction else ReluConvNorm
         self.input0 = shrink(before_last, width)
         self.input1 = ReluConvNorm(last, width)
-        self.edges = Edges(plan, primitives, OPS, width=width, stride=2 if reduction else 1)
+        self.edges = Edges(plan, primitives, OPS, width=width, stride=2 if reduction else 1, partial=partial)
 
-    def forward(self, s0: Tensor, s1: Tensor, taken: Mapping[Choice, Taken] | None, rows: int | None = None) -> Tensor:
+    def forward(
+        self,
+        s0: Tensor,
+        s1: Tensor,
+        taken: Mapping[Choice, Taken] | None,
+        rows: int | None = None,
+        *,
+        passed: Tensor | None = None,
+        after_skip: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """The concatenated nodes, `[n, nodes * width, h', w']`, or `[n, tasks * nodes * width, h', w']`.
 
         Args:
@@ -47,6 +58,9 @@ class Cell(nn.Module):
             s1: output of the previous cell.
             taken: see `Edges.forward`.
             rows: see `Norm`.
+            passed: see `Edges.forward`.
+            after_skip: see `Edges.forward`.
         """
-        nodes = self.edges([self.input0(s0, rows), self.input1(s1, rows)], taken, rows)
+        inputs = [self.input0(s0, rows), self.input1(s1, rows)]
+        nodes = self.edges(inputs, taken, rows, passed=passed, after_skip=after_skip)
         return join(nodes, self.input1.conv.tasks)

@@ -15,7 +15,8 @@ from torch import Tensor
 from metanas.errors import GenotypeError
 from metanas.params import Params
 from metanas.spaces.edges import edge_ends
-from metanas.spaces.space import CellEdge, Decision, Genotype
+from metanas.spaces.partial import edge_gates, sources_of
+from metanas.spaces.space import NEVER, CellEdge, Decision, Genotype
 
 NONE = "none"
 
@@ -28,11 +29,15 @@ class CellChoices:
         kinds: cell kinds, each with its own architecture.
         nodes: intermediate nodes of a cell.
         primitives: operation names in the order of the gate columns.
+        options: the operations that each edge of each kind may carry, `none` among them; None means all, on every edge.
+        weighs_sources: whether the edges into a node have logits of their own, `[1, sources]` (see `partial`).
     """
 
     kinds: tuple[str, ...]
     nodes: int
     primitives: tuple[str, ...]
+    options: Mapping[str, Sequence[Sequence[str]]] | None = None
+    weighs_sources: bool = False
 
     @cached_property
     def ops(self) -> tuple[str, ...]:
@@ -54,8 +59,16 @@ class CellChoices:
         )
 
     def logits(self) -> Params:
-        """Zeros `[edges, ops]` for every kind."""
-        return {kind: torch.zeros(len(self._rows), len(self.primitives)) for kind in self.kinds}
+        """Zeros `[edges, ops]` for every kind; then, where edges have logits, `[1, sources]` for every node.
+
+        Options that are left out have the logit `NEVER`.
+        """
+        tables = {
+            kind: torch.tensor([[0.0 if op in ops else NEVER for op in self.primitives] for ops in self._options(kind)])
+            for kind in self.kinds
+        }
+        nodes = range(self.nodes) if self.weighs_sources else ()
+        return tables | {sources_of(kind, node): torch.zeros(1, node + 2) for kind in self.kinds for node in nodes}
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
         """The kept edges of each kind, node after node, the lower source first."""
@@ -74,58 +87,102 @@ class CellChoices:
         return CellEdge(a, node + 2, self.ops[first]), CellEdge(b, node + 2, self.ops[second])
 
     def plan(self, genotype: Genotype) -> dict[str, list[list[str]]]:
-        """For every edge of each kind the operations that the child holds: one or none."""
+        """For every edge of each kind the operations that the child holds: one or none.
+
+        Raises:
+            GenotypeError: for an operation that its edge may not carry.
+        """
         plan: dict[str, list[list[str]]] = {kind: [[] for _ in self._rows] for kind in self.kinds}
         for kind, edges in self.cells(genotype).items():
             for edge in edges:
-                plan[kind][self._rows[edge.target - 2, edge.source]].append(edge.op)
+                row = self._rows[edge.target - 2, edge.source]
+                if edge.op not in self._options(kind)[row]:
+                    raise GenotypeError(
+                        f"{kind} cell: the edge from {edge.source} to {edge.target} may carry one of "
+                        f"{', '.join(self._options(kind)[row])}, got {edge.op}"
+                    )
+                plan[kind][row].append(edge.op)
         return plan
 
     def full_plan(self) -> dict[str, list[list[str]]]:
-        """The supernet's plan: every operation on every edge."""
-        return {kind: [list(self.ops) for _ in self._rows] for kind in self.kinds}
+        """The supernet's plan: on every edge all that it may carry."""
+        return {kind: [[op for op in ops if op != NONE] for ops in self._options(kind)] for kind in self.kinds}
+
+    def _options(self, kind: str) -> Sequence[Sequence[str]]:
+        """What each edge of a kind may carry, `none` among it."""
+        return [self.primitives] * len(self._rows) if self.options is None else self.options[kind]
 
     def encode(self, genotype: Genotype) -> Params:
         """One-hot gates; the edges that are not kept carry `none`, or nothing where the space has no `none`."""
-        gates = {}
+        gates: Params = {}
+        weights: Params = {}
         for kind, rows in self.plan(genotype).items():
             table = torch.zeros(len(rows), len(self.primitives))
             for row, ops in zip(table, rows, strict=True):
                 for op in ops or [NONE] * (NONE in self.primitives):
                     row[self.primitives.index(op)] = 1.0
             gates[kind] = table
-        return gates
+            weights |= self._sources(kind, torch.tensor([float(len(ops)) for ops in rows]))
+        return gates | weights
+
+    def _sources(self, kind: str, kept: Tensor) -> Params:
+        """The gates of the edges of one kind, from `[*tasks, edges]` zeros and ones; empty where they have none."""
+        if not self.weighs_sources:
+            return {}
+        return {sources_of(kind, node): kept[..., None, self._into(node)] for node in range(self.nodes)}
+
+    def _into(self, node: int) -> slice:
+        """The rows of the edges into a node."""
+        return slice(self._rows[node, 0], self._rows[node, node + 1] + 1)
 
     def harden(self, arch: Params) -> Params:
         """One-hot gates by the parse rule: a node keeps its two strongest edges, an edge its strongest operation.
 
         The strength of an edge is the largest softmax probability of an operation other than `none`. Ties go to the
-        lower source and the earlier primitive. Logits `[*tasks, edges, ops]` give gates of the same shape.
+        lower source and the earlier primitive. Logits `[*tasks, edges, ops]` give gates of the same shape. Edges with
+        logits of their own are as strong as the softmax of these says, times their operation (PC-DARTS, arXiv
+        1907.05737, section 3.3); the gates of the kept ones are one.
         """
-        return {kind: self._harden(arch[kind].detach()) for kind in self.kinds}
+        gates = {}
+        weights: Params = {}
+        for kind in self.kinds:
+            gates[kind], kept = self._harden(arch[kind].detach(), self._weights(arch, kind))
+            weights |= self._sources(kind, kept)
+        return gates | weights
 
-    def _harden(self, logits: Tensor) -> Tensor:
+    def _weights(self, arch: Params, kind: str) -> Tensor | None:
+        """The softmax of the edges' own logits, `[*tasks, edges]`, where they have some."""
+        if not self.weighs_sources:
+            return None
+        names = [sources_of(kind, node) for node in range(self.nodes)]
+        return edge_gates({name: torch.softmax(arch[name].detach(), -1) for name in names}, kind, self.nodes)
+
+    def _harden(self, logits: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """One-hot gates, and which edges are kept, from logits and the weights of the edges where they have some."""
         p = torch.softmax(logits, dim=-1)
         if NONE in self.primitives:
             p = p.index_fill(-1, torch.tensor(self.primitives.index(NONE), device=p.device), -1.0)
         # Stable sorts, because max and topk promise nothing about ties.
         best = p.sort(dim=-1, descending=True, stable=True)
         strength, op = best.values[..., 0], best.indices[..., 0]
+        if weight is not None:
+            strength = strength * weight
         kept = torch.zeros_like(strength, dtype=torch.bool)
         for node in range(self.nodes):
-            rows = slice(self._rows[node, 0], self._rows[node, node + 1] + 1)
+            rows = self._into(node)
             strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
             kept[..., rows] = kept[..., rows].scatter(-1, strongest, True)
         if NONE in self.primitives:
             op = op.where(kept, self.primitives.index(NONE))
-            return torch.zeros_like(p).scatter(-1, op[..., None], 1.0)
-        return torch.zeros_like(p).scatter(-1, op[..., None], kept[..., None].to(p))
+            return torch.zeros_like(p).scatter(-1, op[..., None], 1.0), kept.to(p)
+        return torch.zeros_like(p).scatter(-1, op[..., None], kept[..., None].to(p)), kept.to(p)
 
     def decode(self, arch: Params) -> Genotype:
         """The genotype of `harden(arch)`; logits without a tasks axis."""
         cells: dict[str, list[CellEdge]] = {}
-        for kind, gates in self.harden(arch).items():
-            taken = [(self._ends[row], self.primitives[op]) for row, op in gates.nonzero().tolist()]
+        hard = self.harden(arch)
+        for kind in self.kinds:
+            taken = [(self._ends[row], self.primitives[op]) for row, op in hard[kind].nonzero().tolist()]
             cells[kind] = [CellEdge(source, node + 2, op) for (node, source), op in taken if op != NONE]
         return self.genotype(cells)
 

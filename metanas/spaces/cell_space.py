@@ -44,6 +44,11 @@ class CellSpace(ABC):
     """Channels of a node in the first cells, even; every reduction cell doubles them."""
     nodes: int
     """Intermediate nodes of a cell, 1 to 8."""
+    partial: int
+    """Operations see 1/partial of the channels of a state; 1 for all. A child of such a space keeps this, and the
+    weights that it inherits; what is trained from scratch (`metanas.networks`) has all channels."""
+    options: Plan | None
+    """The operations that each edge of each kind may carry, `none` among them; None means all, on every edge."""
 
     @abstractmethod
     def network(self, plan: Plan, spec: TaskSpec) -> CellNetwork:
@@ -52,7 +57,7 @@ class CellSpace(ABC):
     @cached_property
     def choices(self) -> CellChoices:
         """The choices of the two cells."""
-        return CellChoices(KINDS, self.nodes, PRIMITIVES)
+        return CellChoices(KINDS, self.nodes, PRIMITIVES, self.options, weighs_sources=self.partial > 1)
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -105,9 +110,11 @@ class CellSpace(ABC):
             return self.network(plan, spec)
 
 
-def check_sizes(width: int, nodes: int) -> None:
-    """Raises `ConfigError` for a width or a number of nodes that no cell can have."""
+def check_sizes(width: int, nodes: int, partial: int) -> None:
+    """Raises `ConfigError` for a width, a number of nodes, or a share of the channels that no cell can have."""
     if width < 2 or width % 2:
         raise ConfigError(f"space.width must be even and at least 2, got {width}")
     if not 1 <= nodes <= 8:
         raise ConfigError(f"space.nodes must be in 1..8, got {nodes}")
+    if partial < 1 or width % partial:
+        raise ConfigError(f"space.partial must be at least 1 and divide space.width={width}, got {partial}")

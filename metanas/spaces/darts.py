@@ -32,9 +32,13 @@ class Darts(CellSpace):
     """Cells of the network, 3 to 64."""
     head: HeadName = "linear"
     """The classifier."""
+    partial: int = 1
+    """See `CellSpace`; 4 in PC-DARTS."""
+    options: Plan | None = None
+    """See `CellSpace`; a stage of P-DARTS leaves some out."""
 
     def __post_init__(self) -> None:
-        check_sizes(self.width, self.nodes)
+        check_sizes(self.width, self.nodes, self.partial)
         if not 3 <= self.stack <= 64:  # fewer would all be reductions
             raise ConfigError(f"space.cells must be in 3..64 for space.kind=darts, got {self.stack}")
 
@@ -51,6 +55,7 @@ class Darts(CellSpace):
             width=self.width,
             n_way=spec.n_way,
             maps=maps if self.head == "relation" else None,
+            partial=self.partial,
         )
 
 

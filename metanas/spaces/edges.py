@@ -5,7 +5,7 @@ every earlier state. A supernet holds all operations on every edge, a child only
 one class serves both, and inheriting weights is picking entries by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.spaces.conv import add_to, pick, scale
-from metanas.spaces.ops import Ops
+from metanas.spaces.ops import SKIP, Ops
+from metanas.spaces.partial import first_channels, passing, shuffled, weighted_sum
 
 Choice = tuple[int, int]
 """(edge, op): where an option sits in the gates `[edges, ops]` of its cell."""
@@ -76,6 +77,7 @@ class Edges(nn.ModuleList):
         width: channels of every state.
         inputs: how many states come before the nodes.
         stride: of the edges that leave an input.
+        partial: operations see 1/partial of the channels, the others pass by (see `partial`); divides `width`.
     """
 
     def __init__(
@@ -87,11 +89,12 @@ class Edges(nn.ModuleList):
         width: int,
         inputs: int = 2,
         stride: int = 1,
+        partial: int = 1,
     ) -> None:
         nodes = next(n for n in range(1, len(plan) + 1) if len(edge_ends(n, inputs)) == len(plan))
         ends = edge_ends(nodes, inputs)
         super().__init__(
-            nn.ModuleDict({op: ops[op](width, stride if source < inputs else 1) for op in names})
+            nn.ModuleDict({op: ops[op](width // partial, stride if source < inputs else 1) for op in names})
             for names, (_, source) in zip(plan, ends, strict=True)
         )
         columns = {op: column for column, op in enumerate(primitives)}
@@ -104,9 +107,16 @@ class Edges(nn.ModuleList):
         self._width = width
         self._inputs = inputs
         self.stride = stride
+        self.partial = partial
 
     def forward(
-        self, inputs: Sequence[Tensor], taken: Mapping[Choice, Taken] | None, rows: int | None = None
+        self,
+        inputs: Sequence[Tensor],
+        taken: Mapping[Choice, Taken] | None,
+        rows: int | None = None,
+        *,
+        passed: Tensor | None = None,
+        after_skip: Callable[[Tensor], Tensor] | None = None,
     ) -> list[Tensor]:
         """The nodes, each `[n, width, h', w']` or, with folded tasks, `[n, tasks * width, h', w']`.
 
@@ -115,35 +125,46 @@ class Edges(nn.ModuleList):
             taken: the options to compute and their weights, in the order of `choices`; options that are not in it are
                 left out. None takes all options with weight one.
             rows: see `Norm`.
+            passed: weights of the edges, `[*tasks, edges]`, for the channels that pass by; None takes the edges that
+                hold an operation with weight one. Without such channels it is not looked at.
+            after_skip: what is done to the output of every skip connection that all tasks take.
         """
-        states = list(inputs)
+        states, seen = list(inputs), [self._seen(x) for x in inputs]
         sums: list[Tensor | None] = [None] * self.nodes
-        is_whole = taken is not None and len(taken) == len(self.choices)
+        is_whole = taken is not None and len(taken) == len(self.choices) and after_skip is None
         shared: dict[Choice, Tensor] = {}
         for choice in self.choices if taken is None else taken:
             node, source = self._ends[choice[0]]
             while len(states) <= source:  # options come node after node: the source has all its edges by now
-                states.append(self._state(sums[len(states) - self._inputs], states[0]))
+                states.append(self._state(sums[len(states) - self._inputs], states, passed))
+                seen.append(self._seen(states[-1]))
             module = self._module(choice)
             total = sums[node]
             if is_whole and taken is not None and taken[choice].tasks is None:
-                value = self._shared(choice, states[source], taken[choice].gate, rows, shared)
+                value = self._shared(choice, seen[source], taken[choice].gate, rows, shared)
                 sums[node] = value if total is None else total + value
             elif taken is None or taken[choice].tasks is None:
-                value = module(states[source], rows)
+                value = module(seen[source], rows)
+                if after_skip is not None and self.primitives[choice[1]] == SKIP:
+                    value = after_skip(value)
                 if taken is not None:
                     value = scale(value, taken[choice].gate)
                 sums[node] = value if total is None else total + value
             else:
-                sums[node] = self._add_some(total, module, states[source], taken[choice], rows)
-        states += [self._state(total, states[0]) for total in sums[len(states) - self._inputs :]]
+                sums[node] = self._add_some(total, module, seen[source], taken[choice], rows)
+        for total in sums[len(states) - self._inputs :]:
+            states.append(self._state(total, states, passed))
         return states[self._inputs :]
 
     def _module(self, choice: Choice) -> nn.Module:
         edge, column = choice
+        return self._at(edge)[self.primitives[column]]
+
+    def _at(self, edge: int) -> nn.ModuleDict:
+        """The operations on an edge, by name."""
         by_name = self[edge]
         assert isinstance(by_name, nn.ModuleDict)
-        return by_name[self.primitives[column]]
+        return by_name
 
     def _shared(
         self, choice: Choice, x: Tensor, gate: Tensor, rows: int | None, shared: dict[Choice, Tensor]
@@ -165,7 +186,7 @@ class Edges(nn.ModuleList):
 
     def _add_some(self, total: Tensor | None, module: nn.Module, x: Tensor, taken: Taken, rows: int | None) -> Tensor:
         """Adds an option that some of the folded tasks take, computed for these alone."""
-        tasks, index = x.shape[1] // self._width, taken.tasks
+        tasks, index = x.shape[1] * self.partial // self._width, taken.tasks
         assert index is not None
         weights = {name: p.index_select(0, index) for name, p in module.named_parameters()}
         value = scale(functional_call(module, weights, (pick(x, tasks, index), rows), tie_weights=False), taken.gate)
@@ -173,6 +194,23 @@ class Edges(nn.ModuleList):
             total = value.new_zeros(value.shape[0], tasks * (value.shape[1] // len(index)), *value.shape[2:])
         return add_to(total, tasks, index, value)
 
-    def _state(self, total: Tensor | None, like: Tensor) -> Tensor:
-        """A node's sum; a node without any edge is zero."""
-        return torch.zeros_like(like[:, :, :: self.stride, :: self.stride]) if total is None else total
+    def _seen(self, state: Tensor) -> Tensor:
+        """What the operations see of a state."""
+        return first_channels(state, state.shape[1] // self._width, self.partial)
+
+    def _state(self, total: Tensor | None, states: Sequence[Tensor], passed: Tensor | None) -> Tensor:
+        """The next node after `states`, from the sum of its operations; without any edge it is zero."""
+        if total is None:
+            total = torch.zeros_like(self._seen(states[0])[:, :, :: self.stride, :: self.stride])
+        if self.partial == 1:
+            return total
+        tasks, node = states[0].shape[1] // self._width, len(states) - self._inputs
+        parts = [
+            (
+                passing(states[source], tasks, self.partial, self.stride if source < self._inputs else 1),
+                None if passed is None else passed[..., edge],
+            )
+            for edge, (target, source) in enumerate(self._ends)
+            if target == node and (passed is not None or len(self._at(edge)))
+        ]
+        return shuffled(total, weighted_sum(parts), tasks, self.partial)

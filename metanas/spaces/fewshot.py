@@ -23,9 +23,13 @@ class FewShot(CellSpace):
     """Intermediate nodes of a cell, 1 to 8."""
     head: HeadName = "linear"
     """The classifier."""
+    partial: int = 1
+    """See `CellSpace`; 4 in PC-DARTS."""
+    options: Plan | None = None
+    """See `CellSpace`; a stage of P-DARTS leaves some out."""
 
     def __post_init__(self) -> None:
-        check_sizes(self.width, self.nodes)
+        check_sizes(self.width, self.nodes, self.partial)
 
     def network(self, plan: Plan, spec: TaskSpec) -> CellNetwork:
         """See `CellSpace`."""
@@ -43,4 +47,5 @@ class FewShot(CellSpace):
             width=self.width,
             n_way=spec.n_way,
             maps=maps if self.head == "relation" else None,
+            partial=self.partial,
         )

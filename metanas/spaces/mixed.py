@@ -50,11 +50,15 @@ def waves(cell: Cell) -> list[Wave]:
 
 
 def is_mixable(cell: Cell, x: Tensor) -> bool:
-    """Whether `mixed` computes this cell, and sooner: every edge has the same known operations, maps are small."""
+    """Whether `mixed` computes this cell, and sooner: every edge has the same known operations, maps are small.
+
+    Cells of partial channels are left to `Cell`.
+    """
     ops = {op for _, op in cell.edges.choices}
     is_full = len(cell.edges.choices) == len(ops) * len(cell.edges)
     is_known = all(cell.edges.primitives[op] in KNOWN for op in ops)
-    return is_full and is_known and x.device.type == "cpu" and max(x.shape[2:]) <= LARGEST
+    is_whole = cell.edges.partial == 1
+    return is_full and is_known and is_whole and x.device.type == "cpu" and max(x.shape[2:]) <= LARGEST
 
 
 def mixed(cell: Cell, s0: Tensor, s1: Tensor, gates: Tensor) -> Tensor:

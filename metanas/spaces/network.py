@@ -1,6 +1,6 @@
 """A network of stacked cells: stem, cells, head."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from metanas.spaces.edges import Choice, Taken, take
 from metanas.spaces.head import Head, LinearHead
 from metanas.spaces.mixed import is_mixable, mixed
 from metanas.spaces.norm import Norm
+from metanas.spaces.partial import edge_gates
 from metanas.spaces.relation import RelationHead
 
 Plan = Mapping[str, Sequence[Sequence[str]]]
@@ -62,6 +63,7 @@ class CellNetwork(nn.Module):
         width: channels of a node in the first cell.
         n_way: classes.
         maps: height and width of the last cell's output for a relation head; None for a linear one on its average.
+        partial: operations see 1/partial of the channels; the gates then have tables for the edges too, see `partial`.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class CellNetwork(nn.Module):
         width: int,
         n_way: int,
         maps: tuple[int, int] | None = None,
+        partial: int = 1,
     ) -> None:
         super().__init__()
         self.stem = stem
@@ -92,6 +95,7 @@ class CellNetwork(nn.Module):
                     (before_last, last, width),
                     reduction=reduction,
                     after_reduction=after_reduction,
+                    partial=partial,
                 )
             )
             before_last, last = last, cells[-1].edges.nodes * width
@@ -107,6 +111,7 @@ class CellNetwork(nn.Module):
         sparse: bool = False,
         rows: int | None = None,
         headless: bool = False,
+        after_skip: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Logits `[*tasks, n, n_way]` for images `[*tasks, n, c, h, w]`.
 
@@ -114,19 +119,26 @@ class CellNetwork(nn.Module):
 
         Args:
             x: the batch.
-            gates: one number per option, `[*tasks, edges, ops]` by cell kind; None for a child, whose options are all
-                taken.
+            gates: one number per option, `[*tasks, edges, ops]` by cell kind, and with partial channels `[*tasks, 1,
+                sources]` for every node; None for a child, whose options are all taken.
             sparse: leave out options whose gate is exactly zero. Their gates then get no gradient.
             rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
             headless: the features that class means are taken of, `[*tasks, n, features]`, instead of the logits.
+            after_skip: see `Edges.forward`.
         """
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
+        passed: dict[str, Tensor] = {}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
-            if gates is not None and not sparse and rows is None and is_mixable(cell, s1):
+            is_plain = not sparse and rows is None and after_skip is None
+            if gates is not None and is_plain and is_mixable(cell, s1):
                 s0, s1 = s1, mixed(cell, s0, s1, gates[kind])
                 continue
             if gates is not None and kind not in taken:
-                taken[kind] = take(gates[kind], cell.edges.choices, sparse=sparse)
-            s0, s1 = s1, cell(s0, s1, taken.get(kind), rows)
+                table = gates[kind]
+                if cell.edges.partial > 1:
+                    passed[kind] = edge_gates(gates, kind, cell.edges.nodes)
+                    table = table * passed[kind][..., None]
+                taken[kind] = take(table, cell.edges.choices, sparse=sparse)
+            s0, s1 = s1, cell(s0, s1, taken.get(kind), rows, passed=passed.get(kind), after_skip=after_skip)
         return self.head(s1, rows, headless=headless)

@@ -19,6 +19,10 @@ Ops = Mapping[str, Callable[[int, int], nn.Module]]
 """Operation name -> builder from (channels, stride)."""
 
 
+SKIP = "skip_connect"
+"""The operation that passes on what it gets."""
+
+
 def rectified(x: Tensor, active: Tensor | None) -> Tensor:
     """The ReLU of `x`, which is `active` where it is at hand."""
     return F.relu(x) if active is None else active

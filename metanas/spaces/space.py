@@ -16,6 +16,10 @@ Genotype = tuple[int, ...]
 """One choice per decision; hashable, and JSON as it stands."""
 
 
+NEVER = -1000.0
+"""The logit of an option that a space leaves out: its softmax is exactly zero, and so is every gradient."""
+
+
 class Decision(NamedTuple):
     """One choice that defines an architecture."""
 
@@ -76,7 +80,7 @@ class SearchSpace(ArchitectureSpace, Protocol):
         ...
 
     def logits(self) -> Params:
-        """Architecture logits that prefer nothing (zeros)."""
+        """Architecture logits that prefer nothing: zeros, and `NEVER` for options that are left out."""
         ...
 
     def encode(self, genotype: Genotype) -> Params:

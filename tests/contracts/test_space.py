@@ -28,6 +28,8 @@ SPACES: dict[str, SearchSpace] = {
     "conv4 with a relation head": Backbone(lambda spec: Conv4(spec, 4, "relation")),
     "resnet12": Backbone(lambda spec: ResNet12(spec, 2, METAOPTNET)),
     "darts": Darts(width=2, nodes=3, stack=5),
+    "darts of partial channels": Darts(width=4, nodes=3, stack=3, partial=4),
+    "fewshot of partial channels": FewShot(width=4, nodes=2, partial=2),
     "darts with a relation head": Darts(width=2, nodes=1, stack=3, head="relation"),
     "nas_bench_201": NasBench201(width=2, cells_a_stage=1),
     "nas_bench_201 of two cells a stage": NasBench201(width=1, cells_a_stage=2),

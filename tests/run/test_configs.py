@@ -28,6 +28,13 @@ SMALLER = [
     *["meta.validate_every=0", "evaluate.n_query=1", "track.wandb.mode=disabled", "threads=1", "device=cpu"],
 ]
 
+LEAST = {
+    "fewshot": ["space.cells=null"],
+    "darts": ["space.kind=darts", "space.cells=3"],
+    "nas_bench_201": ["space.kind=nas_bench_201", "space.nodes=3", "space.cells=1"],
+}
+"""The smallest networks to search."""
+
 FEWEST_NODES = {"nas_bench_201": 3}
 """Of spaces that need more than one."""
 
@@ -49,9 +56,13 @@ class TestConfiguration:
     def test_it_runs_for_one_step(self, path: Path, searched_on: list[str], tmp_path: Path) -> None:
         directory = RunDirectory(tmp_path / "run")
         if defines_search(path):
-            search(load_search(path, [*searched_on, "search.epochs=1", "images.batch=12"]), directory, quiet=True)
-            (row,) = read_rows(directory.metrics)
-            assert row["search/step"] == 1
+            space = load_search(path, []).space
+            smallest = [f"space.width={max(2, space.partial)}", *LEAST[space.kind], "images.batch=12"]
+            stages = load_search(path, []).search.stages
+            if stages > 1:
+                smallest += [f"search.stage_cells={[3] * stages}".replace(" ", ""), "space.cells=null"]
+            search(load_search(path, [*searched_on, *smallest, "search.epochs=1"]), directory, quiet=True)
+            assert [row["search/step"] for row in read_rows(directory.metrics)] == list(range(1, stages + 1))
             return
         smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(load_experiment(path, []).space.kind, 1)}"]
         meta_train(load_experiment(path, smaller), directory, quiet=True)

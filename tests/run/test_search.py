@@ -110,6 +110,46 @@ def test_a_search_that_is_stopped_ends_with_the_same_bits(
     assert outcome(stopped) == outcome(found)
 
 
+STAGES = [
+    *["space.kind=darts", "search.method=p_darts", "search.stage_cells=[3,4,5]", "search.stage_ops=[8,5,3]"],
+    *["search.stage_drop=[0.0,0.4,0.7]", "search.most_skips=0", "search.epochs=1", "search.hessian_every=0"],
+]
+
+
+def test_a_search_in_stages_that_is_stopped_ends_with_the_same_bits(
+    small: Small, signal_at: Callable[[int], None], tmp_path: Path
+) -> None:
+    whole, stopped = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "stopped")
+    search(small(*STAGES), whole, quiet=True)
+    state = whole.checkpoints.load("last")
+    assert (state["iteration"], state["stage"]) == (9, 2)
+    assert all(len(ops) == 3 for rows in state["kept"].values() for ops in rows)  # type: ignore[attr-defined]
+    cells = {name.split(".")[1] for name in state["params/weights"] if name.startswith("cells.")}  # type: ignore[attr-defined]
+    assert cells == set("01234")
+    result = json.loads(whole.result.read_text())
+    assert result["epochs"] == 3
+    assert result["skip_ratios"]["normal"] == 0
+    for iteration in (2, 3, 7):  # the last step of a stage, the first of the next, and one within the last
+        signal_at(iteration)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            search(small(*STAGES), stopped, resume=iteration > 2, quiet=True)
+        assert stopped.checkpoints.load("last")["stage"] == iteration // 3
+    search(small(*STAGES), stopped, resume=True, quiet=True)
+    assert outcome(stopped) == outcome(whole)
+
+
+def test_a_stage_has_its_own_schedule(small: Small) -> None:
+    experiment = small(*STAGES, "search.epochs=4", "search.warmup=2")
+    first = SearchBench.of(experiment)
+    second = SearchBench.of(experiment, first.next_stage(first.space.logits()))
+    assert (first.steps, first.end, second.end) == (36, 12, 24)
+    assert second.pace(12).lr_weights == first.pace(0).lr_weights
+    assert [first.pace(i).drop for i in (0, 11)] == [0, 0]
+    assert [second.pace(i).moves_arch for i in (12, 17, 18)] == [False, False, True]
+    drops = [second.pace(i).drop for i in (12, 18, 21)]
+    assert drops[0] == drops[1] == 0.4 > drops[2]
+
+
 def test_a_crash_between_checkpoints_repeats_the_epoch(found: RunDirectory, small: Small, tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "crashed")
     shutil.copytree(found.path, directory.path)
@@ -143,6 +183,16 @@ REFUSED = [
     ("images.batch=0", "images.batch must be in 1.."),
     ("data.mix=[omniglot]", r"a search has one task: data.mix and data.weights must be \[\]"),
     ("start=nowhere", "nowhere is not a run directory"),
+    ("search.method=pc_darts", "pc_darts needs space.partial of at least 2, 4 in the paper, got 1"),
+    ("search.method=p_darts", r"p_darts needs stages, got \[\]; in the paper search.stage_cells=\[5,11,17\]"),
+    ("search.stage_cells=[3]", "must have an entry for each stage, got 1, 0, 0 entries"),
+    ("search.stage_cells=[3] search.stage_ops=[8] search.stage_drop=[0]", "a search in stages needs space.kind=darts"),
+    ("search.stage_cells=[3] search.stage_ops=[5] search.stage_drop=[0]", "stage_ops must begin with 8.*got .5."),
+    ("search.stage_cells=[3] search.stage_ops=[8] search.stage_drop=[1]", r"stage_drop must hold numbers in \[0, 1\)"),
+    ("search.most_skips=-1", "search.most_skips must be in 0..16, got -1"),
+    ("space.partial=3", "space.partial must be at least 1 and divide space.width=2, got 3"),
+    ("data.source=cifar10 data.channels=3 images.classes=train", "cifar10 is divided by image: images.classes must be"),
+    ("images.per_class=1", "images.per_class must be in 2.."),
     ("space.nodes=9", "space.nodes must be in 1..8, got 9"),
 ]
 
@@ -151,7 +201,7 @@ REFUSED = [
 def test_a_mistake_is_one_line_and_leaves_nothing(
     override: str, pattern: str, metanas, searched_on: list[str], tmp_path: Path
 ) -> None:
-    said = metanas("search", "-q", "--out", tmp_path / "run", *searched_on, override)
+    said = metanas("search", "-q", "--out", tmp_path / "run", *searched_on, *override.split())
     assert re.search(pattern, said.line), said.line
     assert not (tmp_path / "run").exists()
 
