@@ -88,6 +88,17 @@ class ImageBank:
         chosen = torch.tensor([numbers[label] for label in classes], dtype=torch.int64)
         return replace(self, name=name, classes=tuple(classes), starts=self.starts[chosen], counts=self.counts[chosen])
 
+    def select(self, name: str, rows: Sequence[Tensor]) -> "ImageBank":
+        """A bank of some images of every class, on pixels of its own.
+
+        Args:
+            name: of the new bank.
+            rows: for each class the rows of `pixels` that stay, int64 `[k]`, at least one.
+        """
+        pixels = self.pixels.index_select(0, torch.cat(list(rows)).to(self.pixels.device))
+        counts = torch.tensor([len(part) for part in rows])
+        return ImageBank(name, self.classes, pixels, counts.cumsum(0) - counts, counts)
+
     def to(self, device: torch.device | str) -> "ImageBank":
         """The same bank with its pixels on `device`, page-locked on the way to a GPU."""
         pixels = self.pixels

@@ -32,12 +32,5 @@ def halves(bank: ImageBank, seed: int) -> tuple[ImageBank, ImageBank]:
         order = torch.randperm(count, generator=stream(seed, bank.name, "halves", name))
         for part, rows in zip(parts, order.tensor_split([(count + 1) // 2]), strict=True):
             part.append(start + rows.sort().values)
-    first, second = (_rows(bank, f"{bank.name}/{i}", part) for i, part in enumerate(parts, start=1))
+    first, second = (bank.select(f"{bank.name}/{i}", part) for i, part in enumerate(parts, start=1))
     return first, second
-
-
-def _rows(bank: ImageBank, name: str, rows: list[Tensor]) -> ImageBank:
-    """The bank of some rows of each class."""
-    pixels = bank.pixels.index_select(0, torch.cat(rows).to(bank.pixels.device))
-    counts = torch.tensor([len(part) for part in rows])
-    return ImageBank(name, bank.classes, pixels, counts.cumsum(0) - counts, counts)

@@ -29,7 +29,10 @@ class Images:
     """Which images are searched on, and how they reach the network."""
 
     classes: Literal["all", "train", "validation", "test"] = "all"
-    """Which classes of the data set make up the task: all, or those of one few-shot split."""
+    """Which classes of the data set make up the task: all, or those of one few-shot split. A data set divided by image
+    has all of them, and only its training images are seen."""
+    per_class: int = 0
+    """Images of each class, drawn with the seed; 0 takes all that there are."""
     batch: int = 64
     """Images in a batch, of each half."""
     crop: int = 4
@@ -38,6 +41,7 @@ class Images:
     """Mirror images at random; not for letters."""
 
     def __post_init__(self) -> None:
+        between("images.per_class", self.per_class, 0, 10**9)
         between("images.batch", self.batch, 1, 10**6)
         between("images.crop", self.crop, 0, 256)
 

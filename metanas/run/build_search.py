@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from metanas.config.search import MethodName, SearchExperiment
-from metanas.errors import ConfigError
 from metanas.optim import Adam, Sgd
 from metanas.run import build
+from metanas.run.images import searched_images
 from metanas.search.beta_darts import beta_darts
 from metanas.search.darts import darts
 from metanas.search.drnas import drnas
@@ -67,7 +67,7 @@ class SearchBench:
         where = build.device(experiment)
         torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
         space = build.space(experiment)
-        bank = _bank(experiment)
+        bank = searched_images(experiment.data, experiment.images, experiment.seed)
         spec = TaskSpec(len(bank.classes), 1, 1, bank.image)
         net = space.supernet(spec)
         images, seed = experiment.images, experiment.seed
@@ -125,14 +125,3 @@ def _searcher(experiment: SearchExperiment, net: nn.Module, space: SearchSpace) 
         clip=0.0,
     )
     return METHODS[search.method](net, space, Sgd(search.momentum, search.decay_weights, search.clip), adam)
-
-
-def _bank(experiment: SearchExperiment) -> ImageBank:
-    """The images of the task's classes."""
-    found, classes = build.dataset(experiment.data), experiment.images.classes
-    bank = found.bank if classes == "all" else found[classes]
-    if len(bank.classes) < 2:
-        raise ConfigError(
-            f"a search needs at least 2 classes, got {len(bank.classes)} in {bank.name}; choose other images.classes"
-        )
-    return bank
