@@ -7,7 +7,7 @@ from typing import Literal
 from metanas.config.data import Data
 from metanas.config.network import Space
 from metanas.config.ranges import between, check_name
-from metanas.config.tracking import Wandb
+from metanas.config.tracking import EpochTrack
 from metanas.errors import ConfigError
 
 MethodName = Literal[
@@ -115,13 +115,6 @@ class Search:
 
 
 @dataclass(frozen=True)
-class SearchTrack:
-    """What is written while searching: a row an epoch."""
-
-    wandb: Wandb = field(default_factory=Wandb)
-
-
-@dataclass(frozen=True)
 class SearchExperiment:
     """All that defines a search; the run is a function of it."""
 
@@ -137,7 +130,7 @@ class SearchExperiment:
     images: Images = field(default_factory=Images)
     space: Space = field(default_factory=Space)
     search: Search = field(default_factory=Search)
-    track: SearchTrack = field(default_factory=SearchTrack)
+    track: EpochTrack = field(default_factory=EpochTrack)
 
     def __post_init__(self) -> None:
         between("threads", self.threads, 0, 1024)

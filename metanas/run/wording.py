@@ -7,6 +7,7 @@ from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
 from metanas.run.comparison import DEPLOYED
 from metanas.run.evaluate import Result
+from metanas.run.retrain import Result as Retrained
 from metanas.run.search import Result as Search
 
 
@@ -66,6 +67,32 @@ def search_lines(result: Search, path: Path) -> str:
             f"{shares['child']}, random cells {shares['random']}",
             f"collapse: {'; '.join(signs) or 'no sign of it'}",
             f"report: {path / 'report.html'}",
+        ]
+    )
+
+
+def retrain_lines(result: Retrained, path: Path) -> str:
+    """What `retrain` measured."""
+    first, second = cast(list[int], result["images"])
+    return "\n".join(
+        [
+            f"trained from scratch: {path} ({result['epochs']} epochs of {first} images of {result['dataset']}, "
+            f"{cast(float, result['seconds']):.0f} s)",
+            f"test error {100 * cast(float, result['test_error']):.2f} % of {second} images, "
+            f"{_count(cast(int, result['params']))} parameters, {_count(cast(int, result['macs']))} MACs an image",
+            f"report: {path / 'report.html'}",
+        ]
+    )
+
+
+def spread_lines(spread: Retrained, path: Path) -> str:
+    """What `retrain` measured with several seeds."""
+    seeds, errors = cast(list[int], spread["seeds"]), cast(list[float], spread["test_errors"])
+    return "\n".join(
+        [
+            *(f"seed {seed}: test error {100 * error:.2f} %" for seed, error in zip(seeds, errors, strict=True)),
+            f"mean {100 * cast(float, spread['test_error']):.2f} %, standard deviation "
+            f"{100 * cast(float, spread['deviation']):.2f} points ({path / 'spread.json'})",
         ]
     )
 

@@ -40,8 +40,7 @@ def test_there_are_configurations_and_nothing_else() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 class TestConfiguration:
     def test_it_names_every_key(self, path: Path) -> None:
-        load = load_search if defines_search(path) else load_experiment
-        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load(path, []))
+        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load_any(path, []))
 
     def test_it_says_at_the_top_what_it_is(self, path: Path) -> None:
         assert path.read_text(encoding="utf-8").startswith("# ")

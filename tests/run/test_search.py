@@ -43,7 +43,10 @@ def outcome(directory: RunDirectory) -> dict[str, object]:
     del state["seconds"]
     result = json.loads(directory.result.read_text())
     del result["seconds"]
-    return flat(state) | {"rows": read_rows(directory.metrics), "result": result}
+    rows = [
+        {name: value for name, value in row.items() if name != "search/seconds"} for row in read_rows(directory.metrics)
+    ]
+    return flat(state) | {"rows": rows, "result": result}
 
 
 @pytest.fixture
