@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from metanas.cli import app
 from metanas.config_file import dump_experiment, load_experiment
 
-VERBS = ["bench", "meta-train", "search", "evaluate", "adapt", "report", "config", "demo"]
+VERBS = ["bench", "meta-train", "search", "retrain", "evaluate", "adapt", "report", "config", "demo"]
 GROUPS = {"data": ["list", "fetch"]}
 
 
@@ -29,7 +29,9 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert "Usage: " in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [["meta-trian"], ["evaluate"], ["adapt", "run"], ["report", "run", "--fast"]])
+@pytest.mark.parametrize(
+    "arguments", [["meta-trian"], ["evaluate"], ["adapt", "run"], ["retrain"], ["report", "run", "--fast"]]
+)
 def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2

@@ -70,9 +70,7 @@ def _finished(result: Record, env: Record) -> list[Html]:
             f"on {first:,} images.",
         ),
         page.facts(known),
-        page.paragraph(
-            "The test images were looked at once, after the last epoch. Parameters and MACs are without the auxiliary head."
-        ),
+        page.paragraph("The test images were looked at once, after the last epoch. The auxiliary head is not counted."),
         page.code(str(result["genotype"])),
     ]
 

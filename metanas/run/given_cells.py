@@ -24,8 +24,8 @@ def given_cells(given: str, seed: int) -> CellGenotype:
     """The cells that `given` stands for.
 
     Args:
-        given: the directory of a finished search, or of a training from scratch; a file that holds `genotype.json` or the text of the literature; a
-            name of the zoo in either case (`DARTS_V2`); `random`; or the text itself.
+        given: the directory of a finished search or of a training from scratch; a file that holds `genotype.json` or
+            the text of the literature; a name of the zoo in either case (`DARTS_V2`); `random`; or the text itself.
         seed: of the random draw.
 
     Raises:
@@ -44,8 +44,8 @@ def given_cells(given: str, seed: int) -> CellGenotype:
         return _of_run(RunDirectory(path))
     if not path.is_file():
         raise GenotypeError(
-            f"expected the directory of a search, a file, {RANDOM}, the text Genotype(...), or a published genotype out "
-            f"of {', '.join(ZOO)}, got {given!r}"
+            f"expected the directory of a search, a file, {RANDOM}, the text Genotype(...), or a published genotype "
+            f"out of {', '.join(ZOO)}, got {given!r}"
         )
     return _read(path)
 

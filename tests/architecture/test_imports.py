@@ -62,8 +62,8 @@ LAYERS = {
     "metanas.run": Layer(
         f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint"
         " metanas.relax metanas.optim"
-        " metanas.objective metanas.spaces metanas.networks metanas.meta metanas.search metanas.problem metanas.estimators"
-        " metanas.strategies"
+        " metanas.objective metanas.spaces metanas.networks metanas.meta metanas.search metanas.problem"
+        " metanas.estimators metanas.strategies"
         " metanas.evaluate metanas.bench tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),
