@@ -29,9 +29,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert "Usage: " in result.stdout
 
 
-@pytest.mark.parametrize(
-    "arguments", [["meta-trian"], ["evaluate"], ["adapt", "run"], ["retrain"], ["report", "run", "--fast"]]
-)
+@pytest.mark.parametrize("arguments", [["meta-trian"], ["evaluate"], ["adapt", "run"], ["report", "run", "--fast"]])
 def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2

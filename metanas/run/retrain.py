@@ -139,7 +139,7 @@ class _Retraining:
         """The figures of the trained network."""
         bench, experiment = self.bench, self.bench.experiment
         size = bench.cost()
-        accuracy = tested(state.net, bench.tested(), bench.autocast)
+        accuracy = scored(state.net, bench.tested(), bench.autocast)
         return {
             "genotype": experiment.genotype,
             "dataset": bench.data.name,
@@ -160,7 +160,7 @@ class _Retraining:
         }
 
 
-def tested(net: DerivedNetwork, batches: Iterator[Batch], autocast: torch.dtype | None) -> float:
+def scored(net: DerivedNetwork, batches: Iterator[Batch], autocast: torch.dtype | None) -> float:
     """The share of images that are classified correctly, with running statistics: no image depends on another."""
     net.eval()
     right = seen = 0

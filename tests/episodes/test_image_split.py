@@ -195,7 +195,7 @@ def test_real_cifar_10_is_whole(real_data: Path) -> None:
     if CIFAR10.find(real_data) is None:
         pytest.skip(f"METANAS_DATA={real_data} holds no CIFAR-10; {CIFAR10.origin}")
     data = cifar10(real_data)
-    assert list(data.train.classes) == [f"cifar10/{name}" for name in NAMES]
+    assert list(data.train.classes) == [f"cifar10/{name}" for name in CIFAR10_NAMES]
     assert (set(data.train.counts.tolist()), set(data.test.counts.tolist())) == ({5000}, {1000})
     means = (data.train.pixels.float().mean((0, 2, 3)) / 255).tolist()
     assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=1e-4)  # red, green, blue, as usually given

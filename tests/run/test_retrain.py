@@ -21,7 +21,7 @@ from metanas.run.directory import RunDirectory
 from metanas.run.given_cells import given_cells
 from metanas.run.interrupt import Interrupted
 from metanas.run.report import report
-from metanas.run.retrain import _Retraining, retrain, tested
+from metanas.run.retrain import _Retraining, retrain, scored
 from metanas.run.retrain_state import Retrained, begin, from_plain, to_plain
 from metanas.spaces.cell_genotype import as_cells
 from metanas.spaces.darts import Darts
@@ -140,7 +140,7 @@ def test_a_training_learns_what_can_be_learned(small: Small) -> None:
             module.momentum = None
             module.reset_running_stats()
     net.train()(x)
-    assert tested(net, iter([batch]), None) > 0.9
+    assert scored(net, iter([batch]), None) > 0.9
 
 
 def test_a_step_is_that_of_the_published_recipe(small: Small, float64: None) -> None:
