@@ -91,6 +91,35 @@ def search(
 
 
 @app.command()
+def retrain(
+    genotype: Annotated[
+        str, typer.Argument(help="A search, a file, a published name, random, or the text Genotype(...).")
+    ],
+    overrides: Overrides = None,
+    config: Config = None,
+    out: Out = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Train that often, from seed on; OUT/seed-N each.")] = 1,
+    resume: bool = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the network of found cells from scratch and test it; writes runs/NAME unless --out says otherwise."""
+    with plainly():
+        from metanas.config_file import load_retrain
+        from metanas.run.directory import RunDirectory
+        from metanas.run.repeat import repeat
+        from metanas.run.retrain import retrain as run
+        from metanas.run.wording import retrain_lines, spread_lines
+
+        experiment = load_retrain(config, overrides or [])
+        path = out or Path("runs") / experiment.name
+        if seeds > 1:
+            typer.echo(spread_lines(repeat(genotype, experiment, path, seeds, resume=resume, quiet=quiet), path))
+        else:
+            found = run(genotype, experiment, RunDirectory(path), resume=resume, quiet=quiet)
+            typer.echo(retrain_lines(found, path))
+
+
+@app.command()
 def evaluate(run: Run, overrides: Overrides = None, split: Split = Split.test, quiet: Quiet = False) -> None:
     """Score a run on unseen classes, beside its controls; overrides may change evaluate.*, adapt.* and data.*."""
     with plainly():
@@ -128,13 +157,16 @@ def adapt(
 
 
 @app.command()
-def report(run: Run) -> None:
+def report(
+    run: Run,
+    beside: Annotated[list[Path] | None, typer.Option(help="Another search to compare a search with.")] = None,
+) -> None:
     """Write RUN/report.html from what the run directory holds."""
     with plainly():
         from metanas.run.directory import RunDirectory
         from metanas.run.report import report as write
 
-        typer.echo(f"report: {write(RunDirectory(run))}")
+        typer.echo(f"report: {write(RunDirectory(run), [RunDirectory(path) for path in beside or []])}")
 
 
 @app.command("config")
@@ -143,13 +175,13 @@ def show_config(
 ) -> None:
     """Print the resolved configuration of a YAML file, or the defaults."""
     with plainly():
-        from metanas.config_file import defines_search, dump_experiment, load_experiment, load_search
+        from metanas.config_file import dump_experiment, load_any, load_experiment
 
         overrides = list(words or [])
         if overrides and "=" not in overrides[0] and config is None:
             config = Path(overrides.pop(0))
-        load = load_search if config is not None and defines_search(config) else load_experiment
-        typer.echo(dump_experiment(load(config, overrides)), nl=False)
+        experiment = load_experiment(None, overrides) if config is None else load_any(config, overrides)
+        typer.echo(dump_experiment(experiment), nl=False)
 
 
 @data.command("list")

@@ -12,13 +12,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metanas.config import Experiment
+from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
 from metanas.errors import ConfigError
 
-AnyExperiment = Experiment | SearchExperiment
+AnyExperiment = Experiment | SearchExperiment | RetrainExperiment
 """What a configuration file can define."""
 
-Schema = TypeVar("Schema", Experiment, SearchExperiment)
+Schema = TypeVar("Schema", Experiment, SearchExperiment, RetrainExperiment)
 
 
 def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
@@ -31,9 +32,17 @@ def load_search(path: Path | None, overrides: list[str]) -> SearchExperiment:
     return _load(SearchExperiment, path, overrides)
 
 
-def defines_search(path: Path) -> bool:
-    """Whether a YAML file is of a search: it has the group `search`, which meta-training lacks."""
-    return "search" in _read(path)
+def load_retrain(path: Path | None, overrides: list[str]) -> RetrainExperiment:
+    """A training from scratch as a YAML file (None: the defaults) and overrides say; raises `ConfigError`."""
+    return _load(RetrainExperiment, path, overrides)
+
+
+def load_any(path: Path, overrides: list[str]) -> AnyExperiment:
+    """What a YAML file defines, with overrides; raises `ConfigError`."""
+    layer = _read(path)
+    if "search" in layer:  # each kind but meta-training has a group that the others lack
+        return load_search(path, overrides)
+    return load_retrain(path, overrides) if "retrain" in layer else load_experiment(path, overrides)
 
 
 def _load(kind: type[Schema], path: Path | None, overrides: list[str]) -> Schema:
@@ -56,7 +65,7 @@ def _load(kind: type[Schema], path: Path | None, overrides: list[str]) -> Schema
 
 
 def dump_experiment(experiment: AnyExperiment) -> str:
-    """The resolved configuration as YAML; `load_experiment` or `load_search` reads it back unchanged."""
+    """The resolved configuration as YAML; `load_any` reads it back unchanged."""
     return OmegaConf.to_yaml(OmegaConf.structured(experiment))
 
 

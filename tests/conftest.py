@@ -1,6 +1,8 @@
 """What holds for every test: one thread, no network, nothing leaves the process, the same bits each time."""
 
+import hashlib
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import socket
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from tasks.sources import cifar100
 
@@ -66,6 +69,36 @@ def real_data() -> Path:
     if not Path(named).is_dir():
         pytest.fail(f"METANAS_DATA must name a folder, got {named}")
     return Path(named)
+
+
+CIFAR10_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+def write_cifar10(root: Path, pixels: dict[str, Tensor], patch: pytest.MonkeyPatch) -> Path:
+    """The batches of a CIFAR-10 with these images, uint8 `[n, 3, 32, 32]`, `n` in tens; returns their folder.
+
+    Image `i` of a part is of class `i % 10`. The checksums of the files count as the published ones.
+    """
+    from tasks._compat import torchvision
+
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    reader = torchvision.datasets.CIFAR10
+
+    def write(name: str, content: dict[str, object]) -> list[str]:
+        (folder / name).write_bytes(pickle.dumps(content))
+        return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
+
+    def batch(name: str, images: Tensor) -> list[str]:
+        return write(name, {"data": images.flatten(1).numpy(), "labels": [i % 10 for i in range(len(images))]})
+
+    half = len(pixels["train"]) // 20 * 10
+    parts = (pixels["train"][:half], pixels["train"][half:])
+    patch.setattr(reader, "train_list", [batch(f"data_batch_{i}", part) for i, part in enumerate(parts)])
+    patch.setattr(reader, "test_list", [batch("test_batch", pixels["test"])])
+    name, digest = write("batches.meta", {"label_names": CIFAR10_NAMES})
+    patch.setattr(reader, "meta", {"filename": name, "key": "label_names", "md5": digest})
+    return folder
 
 
 @pytest.fixture

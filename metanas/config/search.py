@@ -8,7 +8,7 @@ from typing import Literal
 from metanas.config.data import Data
 from metanas.config.network import Space
 from metanas.config.ranges import between, check_name
-from metanas.config.tracking import Wandb
+from metanas.config.tracking import EpochTrack
 from metanas.errors import ConfigError
 from tasks.catalogue import IMAGE_READERS
 
@@ -36,9 +36,10 @@ class Images:
     """Which images are searched on, and how they reach the network."""
 
     classes: Literal["all", "train", "validation", "test"] = "all"
-    """Which classes of the data set make up the task: all, or those of one few-shot split."""
-    per_class: int | None = None
-    """Images of each class, drawn from the seed, both halves together; null takes all."""
+    """Which classes of the data set make up the task: all, or those of one few-shot split. A data set divided by image
+    has all of them, and only its training images are seen."""
+    per_class: int = 0
+    """Images of each class, drawn with the seed; 0 takes all that there are."""
     batch: int = 64
     """Images in a batch, of each half."""
     crop: int = 4
@@ -47,8 +48,7 @@ class Images:
     """Mirror images at random; not for letters."""
 
     def __post_init__(self) -> None:
-        if self.per_class is not None:
-            between("images.per_class", self.per_class, 2, 10**6)
+        between("images.per_class", self.per_class, 0, 10**9)
         between("images.batch", self.batch, 1, 10**6)
         between("images.crop", self.crop, 0, 256)
 
@@ -160,13 +160,6 @@ class Search:
 
 
 @dataclass(frozen=True)
-class SearchTrack:
-    """What is written while searching: a row an epoch."""
-
-    wandb: Wandb = field(default_factory=Wandb)
-
-
-@dataclass(frozen=True)
 class SearchExperiment:
     """All that defines a search; the run is a function of it."""
 
@@ -182,7 +175,7 @@ class SearchExperiment:
     images: Images = field(default_factory=Images)
     space: Space = field(default_factory=Space)
     search: Search = field(default_factory=Search)
-    track: SearchTrack = field(default_factory=SearchTrack)
+    track: EpochTrack = field(default_factory=EpochTrack)
 
     def __post_init__(self) -> None:
         between("threads", self.threads, 0, 1024)

@@ -24,3 +24,10 @@ class Track:
 
     def __post_init__(self) -> None:
         between("track.every", self.every, 1, 10**9)
+
+
+@dataclass(frozen=True)
+class EpochTrack:
+    """What is written while searching or training from scratch: a row an epoch."""
+
+    wandb: Wandb = field(default_factory=Wandb)

@@ -55,3 +55,10 @@ def environment(env: Record) -> list[Html]:
 def figure(drawn: "Figure", alt: str, caption: str) -> Html:
     """A figure with its caption."""
     return page.picture(figures.encode(drawn, "svg"), alt, caption)
+
+
+def cell_pictures(folder: Path, title: str) -> list[Html]:
+    """A section with the SVG files of `folder`, where there are any."""
+    pictures = sorted(folder.glob("*.svg")) if folder.is_dir() else []
+    parts = [page.picture(path.read_bytes(), path.stem, is_framed=False) for path in pictures]
+    return [page.section(title, *parts)] if parts else []

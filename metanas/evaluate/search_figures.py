@@ -3,34 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from metanas.evaluate.figures import BLUE, GREEN, INK, ORANGE, SOFT, Rows, blank, op_label, style
+from metanas.evaluate.epoch_curves import Panel, epoch_curves
+from metanas.evaluate.figures import INK, SOFT, Rows, blank, op_label
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_COLOURS = (BLUE, ORANGE, GREEN, INK)
 
 
 def search_curve(rows: Rows) -> "Figure":
     """Losses, validation accuracy and skip ratios over the epochs, and the Hessian eigenvalue where it is known."""
     losses = {"training": "search/train_loss", "validation": "search/valid_loss"}
     skips = {name.removeprefix("skip_ratio/"): name for row in rows for name in row if name.startswith("skip_ratio/")}
-    panels: list[tuple[str, Mapping[str, str]]] = [
+    panels: list[Panel] = [
         ("loss (nats)", losses),
         ("validation accuracy", {"supernet": "search/acc"}),
         ("skip connections in a cell", skips),
     ]
     if any("search/eigenvalue" in row for row in rows):
         panels.append(("dominant Hessian eigenvalue", {"": "search/eigenvalue"}))
-    figure = blank(11.0, 2.9 * ((len(panels) + 1) // 2))
-    grid = figure.subplots((len(panels) + 1) // 2, 2, squeeze=False).flatten()
-    for axes, (title, lines) in zip(grid, panels, strict=False):
-        _lines(axes, rows, lines)
-        style(axes, "epoch", title)
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
-    return figure
+    return epoch_curves(rows, "search/epoch", panels)
 
 
 def arch_history(ops: Sequence[str], course: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> "Figure":
@@ -62,14 +53,3 @@ def arch_history(ops: Sequence[str], course: Mapping[str, Sequence[Sequence[Sequ
     bar.set_label("probability (%)", fontsize=9, color=SOFT)
     bar.outline.set_visible(False)
     return figure
-
-
-def _lines(axes: "Axes", rows: Rows, lines: Mapping[str, str]) -> None:
-    """One line for each metric, over the epochs of the rows that have it."""
-    for colour, (label, name) in zip(_COLOURS, lines.items(), strict=False):
-        found = [(row["search/epoch"], row[name]) for row in rows if "search/epoch" in row and name in row]
-        if found:
-            epochs, values = zip(*found, strict=True)
-            axes.plot(epochs, values, color=colour, label=label, linewidth=1.6, marker="o", markersize=3)
-    if len(lines) > 1 and axes.get_lines():
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK)

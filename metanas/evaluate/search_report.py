@@ -10,17 +10,25 @@ from metanas.errors import RunError
 from metanas.evaluate import figures, page, search_figures
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
-from metanas.evaluate.run_files import Record, environment, existing, figure, record, text
+from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text
+from metanas.evaluate.search_cost import MOST, compared, epochs_of
 from metanas.evaluate.wording import count, percent, plain, seconds
 from metanas.track.jsonl import read_rows
 
 
-def write_search_report(run_dir: Path) -> Path:
+def write_search_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
     """Write `run_dir/report.html` and return its path.
 
+    Args:
+        run_dir: of the search.
+        beside: directories of other searches, whose accuracy against cost stands beside that of this one.
+
     Raises:
-        RunError: the directory is no search, or one of its files cannot be read.
+        RunError: the directory is no search, or one of its files cannot be read; or more searches than a figure can
+            tell apart.
     """
+    if len(beside) >= MOST:
+        raise RunError(f"expected at most {MOST - 1} searches beside {run_dir}, got {len(beside)}; leave some out")
     config = text(run_dir / "config.yaml")
     rows = read_rows(existing(run_dir / "metrics.jsonl"))
     env, result, arch = (record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
@@ -31,8 +39,9 @@ def write_search_report(run_dir: Path) -> Path:
             *(_finished(result) if result else _unfinished(run_dir)),
             *_table(cast(Record, result.get("nas_bench_201", {}))),
             *_course(rows),
+            *([compared({_title(path): epochs_of(path) for path in (run_dir, *beside)})] if beside else []),
             *_logits(arch),
-            *_cells(run_dir / "cells"),
+            *cell_pictures(run_dir / "cells", "Found cells"),
             page.section("Configuration", page.code(config)),
             *environment(env),
             _reproduction(run_dir),
@@ -120,6 +129,13 @@ def _course(rows: Rows) -> list[Html]:
     return [page.section("Course", figure(search_figures.search_curve(rows), "losses and indicators", caption))]
 
 
+def _title(run_dir: Path) -> str:
+    """The name of a search and, where it is finished, whether a run gave it its start."""
+    result = record(run_dir / "result.json")
+    began = {False: "", True: ", meta-learned start" if result.get("start") else ", random start"}[bool(result)]
+    return f"{run_dir.resolve().name}{began}"
+
+
 def _logits(arch: Record) -> list[Html]:
     if not arch:
         return []
@@ -133,12 +149,6 @@ def _logits(arch: Record) -> list[Html]:
             figure(course, "probabilities over the epochs", "The same over the epochs, edge after edge."),
         )
     ]
-
-
-def _cells(folder: Path) -> list[Html]:
-    pictures = sorted(folder.glob("*.svg")) if folder.is_dir() else []
-    parts = [page.picture(path.read_bytes(), path.stem, is_framed=False) for path in pictures]
-    return [page.section("Found cells", *parts)] if parts else []
 
 
 def _reproduction(run_dir: Path) -> Html:

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from metanas.config.search import MethodName, SearchExperiment
-from metanas.errors import ConfigError
 from metanas.optim import Adam, Sgd
 from metanas.params import Params
 from metanas.run import build
+from metanas.run.images import searched_images
 from metanas.search.beta_darts import beta_darts
 from metanas.search.darts import darts
 from metanas.search.drnas import drnas
@@ -30,13 +30,10 @@ from metanas.spaces.darts import Darts
 from metanas.spaces.space import Genotype, SearchSpace
 from tasks.augment import Augmentation, horizontal_flip, random_crop
 from tasks.bank import ImageBank
-from tasks.catalogue import IMAGE_READERS
-from tasks.data_root import cache_root, data_root
 from tasks.episode import TaskSpec
 from tasks.halves import halves
 from tasks.shuffled import Shuffled
 from tasks.stream import stream
-from tasks.thinned import thinned
 
 METHODS: dict[MethodName, Callable[[nn.Module, SearchSpace, Sgd, Adam], Searcher]] = {
     "darts_first_order": partial(darts, FirstOrder()),
@@ -78,7 +75,7 @@ class SearchBench:
         where = build.device(experiment)
         torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
         space = _space(experiment, stage)
-        bank = _bank(experiment)
+        bank = searched_images(experiment.data, experiment.images, experiment.seed)
         spec = TaskSpec(len(bank.classes), 1, 1, bank.image)
         net = space.supernet(spec)
         images, seed = experiment.images, experiment.seed
@@ -175,20 +172,3 @@ def _searcher(experiment: SearchExperiment, net: nn.Module, space: SearchSpace) 
         clip=0.0,
     )
     return METHODS[search.method](net, space, Sgd(search.momentum, search.decay_weights, search.clip), adam)
-
-
-def _bank(experiment: SearchExperiment) -> ImageBank:
-    """The images of the task's classes; of a data set that is divided by image those of its training part."""
-    data, classes, most = experiment.data, experiment.images.classes, experiment.images.per_class
-    if data.source in IMAGE_READERS:
-        bank = IMAGE_READERS[data.source](data_root(data.root), data.resolution, cache_root()).train
-    else:
-        found = build.dataset(data)
-        bank = found.bank if classes == "all" else found[classes]
-    if most is not None:
-        bank = thinned(bank, most, experiment.seed)
-    if len(bank.classes) < 2:
-        raise ConfigError(
-            f"a search needs at least 2 classes, got {len(bank.classes)} in {bank.name}; choose other images.classes"
-        )
-    return bank

@@ -15,16 +15,27 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from metanas.atomic import write_atomically
 from metanas.checkpoint import Checkpoints
 from metanas.config import Experiment
+from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
-from metanas.config_file import AnyExperiment, defines_search, dump_experiment, load_experiment, load_search
+from metanas.config_file import AnyExperiment, dump_experiment, load_any, load_experiment
 from metanas.errors import ConfigError, RunError
 
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
 """Parts of a configuration that evaluation and adaptation may override."""
+
+KINDS: dict[type, str] = {
+    Experiment: "a meta-trained run",
+    SearchExperiment: "a single-task search",
+    RetrainExperiment: "a training from scratch",
+}
+"""What a run directory can hold, as messages call it."""
+
+Kind = TypeVar("Kind", bound=AnyExperiment)
 
 
 class RunDirectory:
@@ -57,7 +68,7 @@ class RunDirectory:
 
     def experiment(self, overrides: Sequence[str] = ()) -> Experiment:
         """The configuration of this run, with `overrides` of what may differ after meta-training."""
-        self._require(search=False)
+        self._expect(Experiment)
         for item in overrides:
             if item.split("=")[0].split(".")[0] not in CHANGEABLE:
                 raise ConfigError(
@@ -67,26 +78,25 @@ class RunDirectory:
 
     def searched(self) -> SearchExperiment:
         """The configuration of this run, which is a single-task search."""
-        self._require(search=True)
-        return load_search(self.config, [])
+        return self._expect(SearchExperiment)
 
-    def same_kind(self, experiment: AnyExperiment) -> AnyExperiment:
+    def same_kind(self, experiment: Kind) -> Kind:
         """The configuration of this run, which is expected to be of the kind of `experiment`."""
-        return self.searched() if isinstance(experiment, SearchExperiment) else self.experiment()
+        return self._expect(type(experiment))
 
-    @property
-    def is_search(self) -> bool:
-        """Whether the run is a single-task search, and no meta-training."""
-        return self.exists and defines_search(self.config)
-
-    def _require(self, *, search: bool) -> None:
+    def defined(self) -> AnyExperiment:
+        """The configuration of this run, of whatever kind."""
         if not self.exists:
             raise RunError(f"{self.path} is not a run directory: expected config.yaml in it; meta-train a run first")
-        if self.is_search != search:
-            kinds = ("a meta-trained run", "a single-task search")
+        return load_any(self.config, [])
+
+    def _expect(self, kind: type[Kind]) -> Kind:
+        found = self.defined()
+        if not isinstance(found, kind):
             raise RunError(
-                f"{self.path}: expected {kinds[search]}, got {kinds[self.is_search]}; give the directory of another run"
+                f"{self.path}: expected {KINDS[kind]}, got {KINDS[type(found)]}; give the directory of another run"
             )
+        return found
 
     def write_json(self, name: str, content: Mapping[str, object]) -> Path:
         """Writes `content` as the file `name`, atomically."""

@@ -12,9 +12,11 @@ from metanas.evaluate.figures import prior_heat_map, save
 from metanas.evaluate.search_figures import arch_history
 from metanas.params import Params
 from metanas.run.directory import RunDirectory
+from metanas.spaces.cell_genotype import CellGenotype
+from metanas.spaces.cell_space import KINDS
 from metanas.spaces.draw import draw_cells
 from metanas.spaces.raster import cells_png
-from metanas.spaces.space import Genotype, SearchSpace
+from metanas.spaces.space import Genotype, SearchSpace, Wiring
 
 Table = list[list[float]]
 """Probabilities of the operations on every edge."""
@@ -78,6 +80,14 @@ def _tables(space: SearchSpace, arch: Params) -> tuple[dict[str, Table], dict[st
     ops: dict[str, Table] = _probabilities({kind: arch[kind] for kind in kinds})
     sources: dict[str, Table] = _probabilities({name: table for name, table in arch.items() if name not in kinds})
     return ops, {"sources": sources} if sources else {}
+
+
+def draw_cell_genotype(cells: CellGenotype, path: Path, title: str) -> None:
+    """Draws published or found cells as an SVG file."""
+    path.parent.mkdir(exist_ok=True)
+    edges = {kind: graph.edges for kind, graph in zip(KINDS, cells, strict=True)}
+    nodes = max(len(graph.edges) // 2 for graph in cells)
+    write_atomically(path, draw_cells(edges, Wiring(inputs=2, nodes=nodes), title).encode())
 
 
 def _probabilities(logits: Mapping[str, Tensor]) -> dict[str, Nested]:

@@ -126,6 +126,7 @@ class _Search:
         history = {kind: torch.cat([past, params.arch[kind].cpu()[None]]) for kind, past in state.history.items()}
         eigenvalues = state.eigenvalues
         row: dict[str, float | int | str] = {SEARCH_STEP: state.iteration, "search/epoch": epoch, **_mean(state.window)}
+        row["search/seconds"] = state.seconds
         row["search/acc"] = accuracy(self.noiseless(epoch), params, self.judged())
         row["search/temperature"] = bench.temperature(epoch - 1)
         row["search/lr_weights"] = bench.pace(state.iteration - 1).lr_weights

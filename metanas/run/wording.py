@@ -8,6 +8,7 @@ from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
 from metanas.run.comparison import DEPLOYED
 from metanas.run.evaluate import Result
+from metanas.run.retrain import Result as Retrained
 from metanas.run.search import Result as Search
 from metanas.run.table_score import KEY
 
@@ -94,6 +95,32 @@ def _table_lines(score: Mapping[str, object]) -> list[str]:
         f"{100 * row['accuracy_valid']:.2f} % after 12 epochs)"
         for name, row in found.items()
     ]
+
+
+def retrain_lines(result: Retrained, path: Path) -> str:
+    """What `retrain` measured."""
+    first, second = cast(list[int], result["images"])
+    return "\n".join(
+        [
+            f"trained from scratch: {path} ({result['epochs']} epochs of {first} images of {result['dataset']}, "
+            f"{cast(float, result['seconds']):.0f} s)",
+            f"test error {100 * cast(float, result['test_error']):.2f} % of {second} images, "
+            f"{_count(cast(int, result['params']))} parameters, {_count(cast(int, result['macs']))} MACs an image",
+            f"report: {path / 'report.html'}",
+        ]
+    )
+
+
+def spread_lines(spread: Retrained, path: Path) -> str:
+    """What `retrain` measured with several seeds."""
+    seeds, errors = cast(list[int], spread["seeds"]), cast(list[float], spread["test_errors"])
+    return "\n".join(
+        [
+            *(f"seed {seed}: test error {100 * error:.2f} %" for seed, error in zip(seeds, errors, strict=True)),
+            f"mean {100 * cast(float, spread['test_error']):.2f} %, standard deviation "
+            f"{100 * cast(float, spread['deviation']):.2f} points ({path / 'spread.json'})",
+        ]
+    )
 
 
 def _percent(mean: float | None, ci95: float | None) -> str:

@@ -1,8 +1,8 @@
 """The role of a tracker: it receives what a run measured, and never what a run needs.
 
-A row carries its own position, `meta/iter` while meta-training, `search/step` while searching and
-`eval/episode` while evaluating, so that no tracker has to count: a resumed run repeats a row under the same
-position, and readers can tell. The docstrings here hold for every implementation.
+A row carries its own position, `meta/iter` while meta-training, `search/step` while searching, `retrain/step` while
+training from scratch and `eval/episode` while evaluating, so that no tracker has to count: a resumed run repeats a row
+under the same position, and readers can tell. The docstrings here hold for every implementation.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,9 @@ TRAIN_STEP = "meta/iter"
 
 SEARCH_STEP = "search/step"
 """Steps of a single-task search done when the row was written; the position of every row of a search."""
+
+RETRAIN_STEP = "retrain/step"
+"""Steps of a training from scratch done when the row was written; the position of each of its rows."""
 
 EVAL_STEP = "eval/episode"
 """Episodes scored when the row was written; the position of every evaluation row."""

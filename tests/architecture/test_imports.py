@@ -32,7 +32,7 @@ LAYERS = {
     "metanas.optim": Layer(BOTTOM, "torch"),
     "metanas.objective": Layer(f"{BOTTOM} metanas.relax tasks.episode", "torch"),
     "metanas.spaces": Layer(f"{BOTTOM} tasks.episode", "torch matplotlib"),
-    "metanas.networks": Layer(f"{BOTTOM} metanas.spaces", "torch"),
+    "metanas.networks": Layer(f"{BOTTOM} metanas.spaces tasks.episode", "torch"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.
@@ -63,8 +63,8 @@ LAYERS = {
     "metanas.run": Layer(
         f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint"
         " metanas.relax metanas.optim"
-        " metanas.objective metanas.spaces metanas.meta metanas.search metanas.problem metanas.estimators"
-        " metanas.strategies"
+        " metanas.objective metanas.spaces metanas.networks metanas.meta metanas.search metanas.problem"
+        " metanas.estimators metanas.strategies"
         " metanas.evaluate metanas.bench tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),

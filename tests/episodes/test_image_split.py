@@ -21,7 +21,8 @@ from tasks.sources.cifar10 import cifar10
 from tasks.sources.svhn import svhn
 from tasks.stream import stream
 
-NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+from ..conftest import CIFAR10_NAMES, write_cifar10
+
 SIZES = {"train": 40, "test": 20}
 
 
@@ -46,25 +47,9 @@ def md5(file: Path) -> str:
 
 
 def make_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    from tasks._compat import torchvision
-
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    reader = torchvision.datasets.CIFAR10
-
-    def write(name: str, content: dict[str, object]) -> list[str]:
-        (folder / name).write_bytes(pickle.dumps(content))
-        return [name, md5(folder / name)]
-
     pixels = {part: noise(part) for part in PARTS}
-    flat = {part: pixels[part].flatten(1).numpy() for part in PARTS}
-    labels = [i % 10 for i in range(20)]
-    batches = [write(f"data_batch_{i}", {"data": flat["train"][20 * i :][:20], "labels": labels}) for i in range(2)]
-    monkeypatch.setattr(reader, "train_list", batches)
-    monkeypatch.setattr(reader, "test_list", [write("test_batch", {"data": flat["test"], "labels": labels})])
-    name, digest = write("batches.meta", {"label_names": NAMES})
-    monkeypatch.setattr(reader, "meta", {"filename": name, "key": "label_names", "md5": digest})
-    return Made(root, cifar10, pixels, [f"cifar10/{name}" for name in NAMES], folder / "data_batch_1")
+    folder = write_cifar10(root, pixels, monkeypatch)
+    return Made(root, cifar10, pixels, [f"cifar10/{name}" for name in CIFAR10_NAMES], folder / "data_batch_1")
 
 
 def make_svhn(root: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
@@ -210,7 +195,7 @@ def test_real_cifar_10_is_whole(real_data: Path) -> None:
     if CIFAR10.find(real_data) is None:
         pytest.skip(f"METANAS_DATA={real_data} holds no CIFAR-10; {CIFAR10.origin}")
     data = cifar10(real_data)
-    assert list(data.train.classes) == [f"cifar10/{name}" for name in NAMES]
+    assert list(data.train.classes) == [f"cifar10/{name}" for name in CIFAR10_NAMES]
     assert (set(data.train.counts.tolist()), set(data.test.counts.tolist())) == ({5000}, {1000})
     means = (data.train.pixels.float().mean((0, 2, 3)) / 255).tolist()
     assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=1e-4)  # red, green, blue, as usually given

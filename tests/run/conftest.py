@@ -22,6 +22,8 @@ from metanas.run.evaluate import Result, evaluate
 from metanas.run.meta_train import meta_train
 from metanas.track.jsonl import read_rows
 
+from ..conftest import write_cifar10
+
 TINY = [
     "space.width=2",
     "space.nodes=1",
@@ -87,6 +89,28 @@ def searched_on(pictures: Path) -> list[str]:
         *["data.rotations=false", "images.classes=all", "images.batch=4", "start=null", "device=cpu", "threads=1"],
         *["space.kind=fewshot", "space.width=2", "space.nodes=1", "search.warmup=0", "search.epochs=2"],
         *["search.hessian_every=1", "track.wandb.mode=disabled"],
+    ]
+
+
+@pytest.fixture(scope="session")
+def made_cifar10(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data directory with a CIFAR-10 of 40 training and 20 test images, checksums and all."""
+    root, rng = tmp_path_factory.mktemp("data"), torch.Generator().manual_seed(0)
+    pixels = {
+        part: torch.randint(256, (n, 3, 32, 32), generator=rng).byte() for part, n in (("train", 40), ("test", 20))
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        write_cifar10(root, pixels, patch)
+        yield root
+
+
+@pytest.fixture(scope="session")
+def retrained_on(made_cifar10: Path) -> list[str]:
+    """The smallest training from scratch there is: two steps an epoch on `made_cifar10`."""
+    return [
+        *["data.source=cifar10", f"data.root={made_cifar10}", "data.resolution=32", "data.channels=3"],
+        *["images.per_class=2", "images.batch=10", "network.width=2", "network.cells=3", "retrain.epochs=1"],
+        *["device=cpu", "threads=1", "track.wandb.mode=disabled"],
     ]
 
 

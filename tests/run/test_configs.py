@@ -6,10 +6,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from metanas.config import Experiment
-from metanas.config_file import defines_search, load_experiment, load_search
+from metanas.config.retrain import RetrainExperiment
+from metanas.config.search import SearchExperiment
+from metanas.config_file import load_any, load_experiment, load_retrain, load_search
 from metanas.run.demo import demo_experiment
 from metanas.run.directory import RunDirectory
 from metanas.run.meta_train import meta_train
+from metanas.run.retrain import retrain
 from metanas.run.search import search
 from metanas.track.jsonl import read_rows
 
@@ -47,22 +50,29 @@ def test_there_are_configurations_and_nothing_else() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 class TestConfiguration:
     def test_it_names_every_key(self, path: Path) -> None:
-        load = load_search if defines_search(path) else load_experiment
-        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load(path, []))
+        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load_any(path, []))
 
     def test_it_says_at_the_top_what_it_is(self, path: Path) -> None:
         assert path.read_text(encoding="utf-8").startswith("# ")
 
-    def test_it_runs_for_one_step(self, path: Path, searched_on: list[str], tmp_path: Path) -> None:
+    def test_it_runs_for_one_step(
+        self, path: Path, searched_on: list[str], retrained_on: list[str], tmp_path: Path
+    ) -> None:
         directory = RunDirectory(tmp_path / "run")
-        if defines_search(path):
-            space = load_search(path, []).space
-            smallest = [f"space.width={max(2, space.partial)}", *LEAST[space.kind], "images.batch=12"]
-            stages = load_search(path, []).search.stages
+        found = load_any(path, [])
+        if isinstance(found, SearchExperiment):
+            smallest = [f"space.width={max(2, found.space.partial)}", *LEAST[found.space.kind]]
+            stages = found.search.stages
             if stages > 1:
                 smallest += [f"search.stage_cells={[3] * stages}".replace(" ", ""), "space.cells=null"]
-            search(load_search(path, [*searched_on, *smallest, "search.epochs=1"]), directory, quiet=True)
+            smallest += ["images.per_class=0", "images.batch=12", "search.epochs=1"]
+            search(load_search(path, [*searched_on, *smallest]), directory, quiet=True)
             assert [row["search/step"] for row in read_rows(directory.metrics)] == list(range(1, stages + 1))
+            return
+        if isinstance(found, RetrainExperiment):
+            retrain("darts_v2", load_retrain(path, [*retrained_on, "images.batch=20"]), directory, quiet=True)
+            (row,) = read_rows(directory.metrics)
+            assert row["retrain/step"] == 1
             return
         smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(load_experiment(path, []).space.kind, 1)}"]
         meta_train(load_experiment(path, smaller), directory, quiet=True)

@@ -1,0 +1,105 @@
+"""The report of a training from scratch: one HTML file, written from the files of its run directory alone."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from metanas.atomic import write_atomically
+from metanas.errors import RunError
+from metanas.evaluate import page
+from metanas.evaluate.epoch_curves import Panel, epoch_curves
+from metanas.evaluate.figures import Rows
+from metanas.evaluate.page import Html
+from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text
+from metanas.evaluate.wording import count, percent, plain, seconds
+from metanas.track.jsonl import read_rows
+
+PANELS: Sequence[Panel] = (
+    ("training loss (nats)", {"": "retrain/loss"}),
+    ("training accuracy", {"": "retrain/acc"}),
+)
+
+
+def write_retrain_report(run_dir: Path) -> Path:
+    """Write `run_dir/report.html` and return its path.
+
+    Raises:
+        RunError: the directory is no training from scratch, or one of its files cannot be read.
+    """
+    config = text(run_dir / "config.yaml")
+    rows = read_rows(existing(run_dir / "metrics.jsonl"))
+    env, result = (record(run_dir / name) for name in ("env.json", "result.json"))
+    name = run_dir.resolve().name
+    try:
+        parts = [
+            page.heading(name, "cells trained from scratch"),
+            *(_finished(result, env) if result else _unfinished(run_dir)),
+            *_course(rows),
+            *cell_pictures(run_dir / "cells", "Cells"),
+            page.section("Configuration", page.code(config)),
+            *environment(env),
+            _reproduction(run_dir),
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"expected a result.json as a training from scratch writes it in {run_dir}, "
+            f"got {type(error).__name__}: {error}; continue the training with --resume"
+        ) from error
+    path = run_dir / "report.html"
+    write_atomically(path, page.page(f"{name}: report", *parts).encode())
+    return path
+
+
+def _finished(result: Record, env: Record) -> list[Html]:
+    first, second = cast(Sequence[int], result["images"])
+    known = [
+        ("cells given as", _short(str(env.get("given", "text")))),
+        ("parameters", count(result["params"])),
+        ("MACs per image", count(result["macs"])),
+        ("cells and width", f"{result['cells']} of {result['width']} channels"),
+        ("epochs", plain(result["epochs"])),
+        ("time", seconds(result["seconds"])),
+        ("device", str(result["device"])),
+        ("seed", plain(result["seed"])),
+    ]
+    return [
+        page.headline(
+            percent(result["test_error"]),
+            f"error on the {second:,} test images of {result['dataset']} ({result['classes']} classes), after training "
+            f"on {first:,} images.",
+        ),
+        page.facts(known),
+        page.paragraph("The test images were looked at once, after the last epoch. The auxiliary head is not counted."),
+        page.code(str(result["genotype"])),
+    ]
+
+
+def _short(given: str) -> str:
+    """A name or a path; a whole genotype stands below anyway."""
+    return "text" if "Genotype(" in given else given
+
+
+def _unfinished(run_dir: Path) -> list[Html]:
+    return [
+        page.headline("not finished yet", "The training was stopped. To continue it:"),
+        page.code(f"{_command(run_dir)} --out {shlex.quote(str(run_dir))} --resume"),
+    ]
+
+
+def _course(rows: Rows) -> list[Html]:
+    if not any("retrain/epoch" in row for row in rows):
+        return [page.section("Course", page.paragraph("No epoch has been finished yet."))]
+    caption = "One point an epoch, on training images as they were changed at random."
+    return [page.section("Course", figure(epoch_curves(rows, "retrain/epoch", PANELS), "loss and accuracy", caption))]
+
+
+def _reproduction(run_dir: Path) -> Html:
+    note = "On a CPU the same seed, versions and number of threads give the same figures."
+    return page.section("How to reproduce", page.paragraph(note), page.code(f"{_command(run_dir)} --out NEW"))
+
+
+def _command(run_dir: Path) -> str:
+    """The cells are those of the configuration."""
+    path = shlex.quote(str(run_dir / "config.yaml"))
+    return f"metanas retrain {shlex.quote(str(run_dir))} -c {path}"

@@ -1,0 +1,44 @@
+"""The same training with several seeds: what its figures scatter by."""
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import cast
+
+from metanas.config.retrain import RetrainExperiment
+from metanas.run.directory import RunDirectory
+from metanas.run.retrain import Result, retrain
+
+
+def repeat(
+    given: str, experiment: RetrainExperiment, path: Path, seeds: int, *, resume: bool = False, quiet: bool = False
+) -> Result:
+    """Trains with several seeds from `experiment.seed` on, each in `path/seed-N`, and writes `path/spread.json`.
+
+    Random cells are drawn anew for each seed. With `resume` finished trainings are kept, and missing ones begun.
+
+    Returns:
+        The test errors by seed, their mean, and their standard deviation.
+
+    Raises:
+        As `metanas.run.retrain.retrain`, whose arguments these are, but for `seeds`, 2 or more.
+    """
+    numbers = range(experiment.seed, experiment.seed + seeds)
+    directories = {seed: RunDirectory(path / f"seed-{seed}") for seed in numbers}
+    results = {}
+    for seed, directory in directories.items():
+        one = replace(experiment, seed=seed)
+        results[seed] = retrain(given, one, directory, resume=resume and directory.exists, quiet=quiet)
+    errors = [cast(float, result["test_error"]) for result in results.values()]
+    spread: Result = {
+        "given": given,
+        "seeds": list(numbers),
+        "test_errors": errors,
+        "test_error": mean(errors),
+        "deviation": stdev(errors),
+        "params": [result["params"] for result in results.values()],
+        "macs": [result["macs"] for result in results.values()],
+        "seconds": sum(cast(float, result["seconds"]) for result in results.values()),
+    }
+    RunDirectory(path).write_json("spread.json", spread)
+    return spread
