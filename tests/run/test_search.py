@@ -215,7 +215,7 @@ def test_a_class_without_two_images_is_refused(
     for name, count in (("a", 4), ("b", images)):
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(count):
-            Image.new("L", (16, 16), i).save(tmp_path / "data" / name / f"{i}.png")
+            Image.new("L", (16, 16), 20 * i + ord(name)).save(tmp_path / "data" / name / f"{i}.png")
     folder = [f"data.root={tmp_path / 'data'}", "images.batch=2"]
     said = metanas("search", "-q", "--out", tmp_path / "run", *searched_on, *folder)
     assert pattern in said.line
