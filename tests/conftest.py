@@ -12,11 +12,14 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import socket
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
+from metanas.estimators.compact import ROWS
+from metanas.spaces.nas_bench_201 import NasBench201
 from tasks.sources import cifar100
 
 LOOPBACK = ("127.", "::1", "localhost")
@@ -125,3 +128,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(path) if name == "HOME" else str(path / name.lower()))
     monkeypatch.chdir(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def invented() -> dict[str, np.ndarray]:
+    """Every column, in an order that is not the order of genotypes; each accuracy is a number of its own."""
+    space, rng = NasBench201(), np.random.default_rng(0)
+    ops = np.array(np.unravel_index(rng.permutation(ROWS), (5,) * 6)).T.astype(np.int8)
+    conv1, conv3 = (ops == 2).sum(1), (ops == 3).sum(1)
+    places = np.arange(ROWS)
+    columns: dict[str, np.ndarray] = {
+        "ops": ops,
+        "arch": np.array([space.write(tuple(row)) for row in ops.tolist()]),
+        "params_m_cifar10": 0.073306 + 0.028 * conv1 + 0.24304 * conv3,
+        "est_train_s_per_epoch_cifar10_half": 2.0 + conv3,
+    }
+    for shift, data in enumerate(("cifar10", "cifar100", "imagenet16")):
+        columns[f"{data}_valid_12"] = 10.0 + 60 * places / ROWS + shift
+        columns[f"{data}_test_200"] = 90.0 - 60 * places / ROWS - shift
+    columns["cifar100_valid_200_seed"] = columns["cifar100_valid_12"] + 20
+    columns["cifar10_halftrain_test_200_mean"] = columns["cifar10_test_200"] - 3
+    return columns

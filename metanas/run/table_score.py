@@ -60,7 +60,8 @@ def table_score(experiment: SearchExperiment) -> TableScore | NoTable | None:
     """What scores a genotype; None for a space without a table. Raises `DataError` where the table is damaged."""
     if experiment.space.kind != "nas_bench_201":
         return None
-    root = find_data_root(experiment.data.root)
+    data = experiment.data
+    root = find_data_root(None if data.source == "folder" else data.root)  # whose root is the pictures' own
     if root is None or not (root / FILE).is_file():
         where = f"{root or 'DIR'}/{FILE}"
         also = "" if root else " and set METANAS_DATA=DIR"

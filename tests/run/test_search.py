@@ -113,6 +113,18 @@ def test_a_search_that_is_stopped_ends_with_the_same_bits(
     assert outcome(stopped) == outcome(found)
 
 
+def test_a_search_may_take_fewer_images_of_each_class(small: Small) -> None:
+    bench = SearchBench.of(small("images.per_class=4", "images.batch=2"))
+    whole = SearchBench.of(small())
+    assert [len(bench.train.labels), len(bench.valid.labels)] == [6, 6]
+    for name in whole.bank.classes:
+        rows = {tuple(image.flatten().tolist()) for image in whole.bank.images_of(name)}
+        assert len(bench.bank.images_of(name)) == 4
+        assert {tuple(image.flatten().tolist()) for image in bench.bank.images_of(name)} < rows
+    assert torch.equal(SearchBench.of(small("images.per_class=4", "images.batch=2")).bank.pixels, bench.bank.pixels)
+    assert torch.equal(SearchBench.of(small("images.per_class=8")).bank.pixels, whole.bank.pixels)
+
+
 STAGES = [
     *["space.kind=darts", "search.method=p_darts", "search.stage_cells=[3,4,5]", "search.stage_ops=[8,5,3]"],
     *["search.stage_drop=[0.0,0.4,0.7]", "search.most_skips=0", "search.epochs=1", "search.hessian_every=0"],
