@@ -122,7 +122,7 @@ def looking_ahead(
 ) -> MetaParams:
     """A step of the logits by `gradient`, then one of the weights; `data` is a training and a held-out batch."""
     still = {name: torch.zeros_like(w) for name, w in params.weights.items()}
-    found = gradient(loss, params, *data, WeightStep(rates[0], 0.0, 0.0, still)).gradient
+    found = gradient(loss, detach(params), *data, WeightStep(rates[0], 0.0, 0.0, still)).gradient
     arch = {name: logits - rates[1] * found[name] for name, logits in params.arch.items()}
     moved = detach(MetaParams(params.weights, arch), requires_grad=True)
     return detach(adapt(loss, moved, data[0], Inner(1, rates[0], 0.0, first_order=True)), requires_grad=True)
