@@ -9,6 +9,7 @@ import numpy
 import torch
 
 from metanas.config import Data, Experiment, Relax, Space
+from metanas.config.search import SearchExperiment
 from metanas.config_file import AnyExperiment
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
@@ -181,7 +182,7 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
             refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")
 
 
-def space(experiment: AnyExperiment) -> SearchSpace:
+def space(experiment: Experiment | SearchExperiment) -> SearchSpace:
     """The search space; its networks compare instead of classifying where relations are learned."""
     is_relation = isinstance(experiment, Experiment) and experiment.meta.gradient == "relation"
     return SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")

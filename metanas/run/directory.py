@@ -35,7 +35,7 @@ KINDS: dict[type[AnyExperiment], str] = {
 }
 """What a run directory can hold, as messages call it."""
 
-Kind = TypeVar("Kind", Experiment, SearchExperiment, RetrainExperiment)
+Kind = TypeVar("Kind", bound=AnyExperiment)
 
 
 class RunDirectory:
