@@ -28,7 +28,7 @@ from metanas.errors import ConfigError, RunError
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
 """Parts of a configuration that evaluation and adaptation may override."""
 
-KINDS: dict[type[AnyExperiment], str] = {
+KINDS: dict[type, str] = {
     Experiment: "a meta-trained run",
     SearchExperiment: "a single-task search",
     RetrainExperiment: "a training from scratch",
