@@ -87,8 +87,8 @@ def searched_on(pictures: Path) -> list[str]:
     return [
         *["data.source=folder", f"data.root={pictures}", "data.resolution=16", "data.channels=1"],
         *["data.rotations=false", "images.classes=all", "images.batch=4", "start=null", "device=cpu", "threads=1"],
-        *["space.kind=fewshot", "space.width=2", "space.nodes=1", "search.warmup=0", "search.epochs=2"],
-        *["search.hessian_every=1", "track.wandb.mode=disabled"],
+        *["space.kind=fewshot", "space.width=2", "space.nodes=1", "space.cells=null", "search.warmup=0"],
+        *["search.epochs=2", "search.hessian_every=1", "track.wandb.mode=disabled"],
     ]
 
 

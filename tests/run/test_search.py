@@ -23,6 +23,7 @@ from metanas.run.search import _Search, search
 from metanas.run.search_state import Searched
 from metanas.run.start import start
 from metanas.track.jsonl import read_rows
+from tasks.errors import DataError
 
 from .conftest import flat
 
@@ -282,3 +283,44 @@ def test_the_schedules_lead_from_start_to_end(small: Small) -> None:
     assert 0.001 < bench.pace(bench.steps - 1).lr_weights < 0.005
     assert not SearchBench.of(small("search.warmup=1")).pace(2).moves_arch
     assert SearchBench.of(small("search.warmup=1")).pace(3).moves_arch
+
+
+def on_cifar10(root: Path, *overrides: str) -> SearchBench:
+    return SearchBench.of(
+        load_search(
+            None,
+            [
+                *["data.source=cifar10", f"data.root={root}", "data.channels=3", "data.resolution=16"],
+                *["images.batch=10", "space.width=2", "space.nodes=1", *overrides],
+            ],
+        )
+    )
+
+
+def test_the_training_images_of_cifar10_are_halved_and_the_test_images_not_seen(made_cifar10: Path) -> None:
+    bench = on_cifar10(made_cifar10)
+    assert bench.bank.name == "cifar10/train"
+    assert (len(bench.bank), len(bench.train.labels), len(bench.valid.labels)) == (40, 20, 20)
+    fewer = on_cifar10(made_cifar10, "images.per_class=2")
+    assert fewer.bank.counts.tolist() == [2] * 10
+    known = {image.numpy().tobytes() for image in bench.bank.pixels}
+    assert {image.numpy().tobytes() for image in fewer.bank.pixels} < known
+
+
+@pytest.mark.parametrize(
+    ("override", "pattern"),
+    [("images.per_class=5", "expected 1 to 4 images a class"), ("images.classes=test", "images.classes must be all")],
+)
+def test_images_that_cifar10_has_not_are_refused(override: str, pattern: str, made_cifar10: Path) -> None:
+    with pytest.raises((ConfigError, DataError), match=pattern):
+        on_cifar10(made_cifar10, override)
+
+
+def test_searches_stand_side_by_side(metanas, found: RunDirectory, tmp_path: Path) -> None:
+    shutil.copytree(found.path, tmp_path / "other")
+    assert metanas("report", tmp_path / "other", "--beside", found.path).code == 0
+    page = (tmp_path / "other" / "report.html").read_text()
+    assert "Accuracy against search cost" in page
+    assert "found, random start" in page
+    four = [word for _ in range(4) for word in ("--beside", found.path)]
+    assert "expected at most 3 searches" in metanas("report", tmp_path / "other", *four).line
