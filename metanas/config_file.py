@@ -74,6 +74,8 @@ def _read(path: Path) -> DictConfig:
         layer = OmegaConf.load(path)
     except OSError as error:
         raise ConfigError(f"the configuration {path} cannot be read: {error.strerror or error}") from error
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(_one_line(error, path, [])) from error
     if isinstance(layer, ListConfig):
         raise ConfigError(f"{path}: expected a mapping of keys to values, got a list")
     assert isinstance(layer, DictConfig)

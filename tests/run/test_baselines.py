@@ -65,7 +65,7 @@ class TestFixedArchitecture:
         bench, state, _ = restore(fixed, fixed.experiment())
         episodes = build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test", bench.device)
         episode = stack([episodes[i] for i in range(4)])
-        objective, params = bench.deploy(bench.problem(state.learner.params, episode.support))
+        objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
         found = accuracies(objective, params, episode, transductive=False)
         assert sum(found) / 4 == pytest.approx(json.loads(fixed.result.read_text())["accuracy_inductive"])
 
@@ -98,7 +98,7 @@ def test_class_means_know_the_support_by_heart(copied: RunDirectory) -> None:
     """One shot: each support image is its own class mean."""
     bench, state, _ = restore(copied, copied.experiment(["adapt.classifier=means"]))
     episode = stack([build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test", bench.device)[0]])
-    objective, params = bench.deploy(bench.problem(state.learner.params, episode.support))
+    objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
     assert torch.equal(objective.logits(params, episode.support.x).argmax(-1), episode.support.y)
 
 
