@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,14 @@ def example(done, tmp_path: Path) -> Path:
     return tmp_path / "example"
 
 
-def test_four_files_are_written(adapted: tuple[Adapted, Path]) -> None:
+def test_four_files_are_written(done, adapted: tuple[Adapted, Path]) -> None:
     found, out = adapted
     assert names(out) == WRITTEN
     assert (out / "cell.svg").read_text().startswith("<svg")
     description = json.loads((out / "genotype.json").read_text())
     assert description["genotype"] == list(found.network.genotype)
     assert description["classes"] == list(found.classes)
-    assert description["space"] == {"kind": "fewshot", "width": 2, "nodes": 1, "cells": None}
+    assert description["space"] == asdict(done.experiment.space)
     assert (description["params"], description["macs"]) == (found.cost.params, found.cost.macs)
     assert description["image"] == list(IMAGE)
     assert {edge["op"] for edges in description["cells"].values() for edge in edges} <= set(PRIMITIVES)

@@ -117,9 +117,9 @@ def test_adaptation_uses_the_learned_rates(tiny: Tiny, done, tmp_path: Path) -> 
     fast, slow = (
         Workbench.of(tiny(*steps, *overrides)) for overrides in ((), ("inner.lr_weights=0.5", "inner.lr_arch=0.5"))
     )
-    found = fast.solve(fast.problem(start, support))
-    expected = slow.solve(slow.problem(start._replace(rates={}), support))
-    unlearned = fast.solve(fast.problem(start._replace(rates={}), support))
+    _, found = fast.solve(fast.problem(start, support, 5))
+    _, expected = slow.solve(slow.problem(start._replace(rates={}), support, 5))
+    _, unlearned = fast.solve(fast.problem(start._replace(rates={}), support, 5))
     assert found.genotypes == expected.genotypes
     for name, weight in found.params.weights.items():
         torch.testing.assert_close(weight, expected.params.weights[name])
