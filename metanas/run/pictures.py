@@ -13,6 +13,7 @@ from metanas.evaluate.search_figures import arch_history
 from metanas.params import Params
 from metanas.run.directory import RunDirectory
 from metanas.spaces.draw import draw_cells
+from metanas.spaces.input_pairs import names_pairs
 from metanas.spaces.raster import cells_png
 from metanas.spaces.space import Genotype, SearchSpace
 
@@ -29,8 +30,8 @@ def draw_prior(space: SearchSpace, arch: Params, directory: RunDirectory) -> dic
     """
     if not arch:
         return {}
-    tables: dict[str, Table] = _probabilities(arch)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables})
+    tables: dict[str, Table] = _probabilities(_of_ops(arch))
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables} | _inputs(arch))
     return _draw(space, arch, tables, directory, "prior", "meta-learned prior")
 
 
@@ -45,9 +46,11 @@ def draw_search(
         history: the logits at the beginning and after every epoch, `[1 + epochs, edges, ops]` by cell kind.
         directory: of the run.
     """
-    tables: dict[str, Table] = _probabilities(arch)
-    course: dict[str, list[Table]] = _probabilities(history)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course})
+    tables: dict[str, Table] = _probabilities(_of_ops(arch))
+    course: dict[str, list[Table]] = _probabilities(_of_ops(history))
+    directory.write_json(
+        "arch.json", {"ops": list(space.primitives), "cells": tables, "history": course} | _inputs(arch)
+    )
     pictures = _draw(space, arch, tables, directory, "found", "found cells")
     pictures["arch_history"] = directory.path / "pictures" / "arch_history.png"
     save(arch_history(space.primitives, course), pictures["arch_history"])
@@ -70,6 +73,17 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, title: str
     """Draws the cells of `genotype` as an SVG file."""
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, draw_cells(space.cells(genotype), space.wiring, title).encode())
+
+
+def _of_ops(logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The logits of operations, which alone are drawn."""
+    return {name: table for name, table in logits.items() if not names_pairs(name)}
+
+
+def _inputs(arch: Params) -> dict[str, object]:
+    """The probabilities of pairs of inputs, where they have logits."""
+    found = {name: torch.softmax(logits, -1).tolist() for name, logits in arch.items() if names_pairs(name)}
+    return {"inputs": found} if found else {}
 
 
 def _probabilities(logits: Mapping[str, Tensor]) -> dict[str, Nested]:

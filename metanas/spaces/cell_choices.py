@@ -7,7 +7,6 @@ the lower and on the higher source. `none` can be preferred by logits, but it is
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from metanas.errors import GenotypeError
 from metanas.params import Params
 from metanas.spaces.edges import edge_ends
+from metanas.spaces.input_pairs import pairs, pairs_name
 from metanas.spaces.space import CellEdge, Decision, Genotype
 
 NONE = "none"
@@ -28,11 +28,14 @@ class CellChoices:
         kinds: cell kinds, each with its own architecture.
         nodes: intermediate nodes of a cell.
         primitives: operation names in the order of the gate columns.
+        learns_inputs: whether pairs of a node's inputs have logits of their own, as in MetaNAS (see `input_pairs`);
+            otherwise the logits of the operations say which two inputs a node keeps, as in DARTS.
     """
 
     kinds: tuple[str, ...]
     nodes: int
     primitives: tuple[str, ...]
+    learns_inputs: bool = False
 
     @cached_property
     def ops(self) -> tuple[str, ...]:
@@ -47,15 +50,21 @@ class CellChoices:
             for kind in self.kinds
             for node in range(self.nodes)
             for decision in (
-                Decision(f"{kind}/{node}/sources", tuple(f"{a}+{b}" for a, b in _pairs(node))),
+                Decision(f"{kind}/{node}/sources", tuple(f"{a}+{b}" for a, b in pairs(node))),
                 Decision(f"{kind}/{node}/first_op", self.ops),
                 Decision(f"{kind}/{node}/second_op", self.ops),
             )
         )
 
     def logits(self) -> Params:
-        """Zeros `[edges, ops]` for every kind."""
-        return {kind: torch.zeros(len(self._rows), len(self.primitives)) for kind in self.kinds}
+        """Zeros `[edges, ops]` for every kind, and `[pairs]` for every node whose inputs are learned."""
+        ops = {kind: torch.zeros(len(self._rows), len(self.primitives)) for kind in self.kinds}
+        return ops | {name: torch.zeros(len(pairs(node))) for name, _, node in self._learned()}
+
+    def _learned(self) -> list[tuple[str, str, int]]:
+        """(name in logits and gates, kind, node) of all nodes whose inputs are learned."""
+        nodes = range(self.nodes if self.learns_inputs else 0)
+        return [(pairs_name(kind, node), kind, node) for kind in self.kinds for node in nodes]
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
         """The kept edges of each kind, node after node, the lower source first."""
@@ -70,7 +79,7 @@ class CellChoices:
         }
 
     def _node(self, node: int, pair: int, first: int, second: int) -> tuple[CellEdge, CellEdge]:
-        a, b = _pairs(node)[pair]
+        a, b = pairs(node)[pair]
         return CellEdge(a, node + 2, self.ops[first]), CellEdge(b, node + 2, self.ops[second])
 
     def plan(self, genotype: Genotype) -> dict[str, list[list[str]]]:
@@ -94,17 +103,26 @@ class CellChoices:
                 for op in ops or [NONE] * (NONE in self.primitives):
                     row[self.primitives.index(op)] = 1.0
             gates[kind] = table
+        chosen = {kind: genotype[3 * self.nodes * i :: 3] for i, kind in enumerate(self.kinds)}
+        for name, kind, node in self._learned():
+            gates[name] = torch.zeros(len(pairs(node)))
+            gates[name][chosen[kind][node]] = 1.0
         return gates
 
     def harden(self, arch: Params) -> Params:
         """One-hot gates by the parse rule: a node keeps its two strongest edges, an edge its strongest operation.
 
         The strength of an edge is the largest softmax probability of an operation other than `none`. Ties go to the
-        lower source and the earlier primitive. Logits `[*tasks, edges, ops]` give gates of the same shape.
+        lower source and the earlier primitive. Where inputs are learned, a node keeps its strongest pair instead.
+        Logits `[*tasks, edges, ops]` give gates of the same shape.
         """
-        return {kind: self._harden(arch[kind].detach()) for kind in self.kinds}
+        chosen = {name: _first_largest(arch[name].detach()) for name, _, _ in self._learned()}
+        gates = {kind: self._harden(kind, arch[kind].detach(), chosen) for kind in self.kinds}
+        for name, index in chosen.items():
+            gates[name] = torch.zeros_like(arch[name].detach()).scatter(-1, index, 1.0)
+        return gates
 
-    def _harden(self, logits: Tensor) -> Tensor:
+    def _harden(self, kind: str, logits: Tensor, chosen: Params) -> Tensor:
         p = torch.softmax(logits, dim=-1)
         if NONE in self.primitives:
             p = p.index_fill(-1, torch.tensor(self.primitives.index(NONE), device=p.device), -1.0)
@@ -114,7 +132,11 @@ class CellChoices:
         kept = torch.zeros_like(strength, dtype=torch.bool)
         for node in range(self.nodes):
             rows = slice(self._rows[node, 0], self._rows[node, node + 1] + 1)
-            strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
+            if self.learns_inputs:
+                both = torch.tensor(pairs(node), device=p.device)
+                strongest = both[chosen[pairs_name(kind, node)][..., 0]]
+            else:
+                strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
             kept[..., rows] = kept[..., rows].scatter(-1, strongest, True)
         if NONE in self.primitives:
             op = op.where(kept, self.primitives.index(NONE))
@@ -124,7 +146,9 @@ class CellChoices:
     def decode(self, arch: Params) -> Genotype:
         """The genotype of `harden(arch)`; logits without a tasks axis."""
         cells: dict[str, list[CellEdge]] = {}
-        for kind, gates in self.harden(arch).items():
+        hard = self.harden(arch)
+        for kind in self.kinds:
+            gates = hard[kind]
             taken = [(self._ends[row], self.primitives[op]) for row, op in gates.nonzero().tolist()]
             cells[kind] = [CellEdge(source, node + 2, op) for (node, source), op in taken if op != NONE]
         return self.genotype(cells)
@@ -147,11 +171,11 @@ class CellChoices:
         for node in range(self.nodes):
             into = sorted(edge for edge in edges if edge.target == node + 2)
             sources = tuple(edge.source for edge in into)
-            if sources not in _pairs(node):
+            if sources not in pairs(node):
                 raise GenotypeError(
                     f"{kind} cell, node {node + 2}: expected edges from two different states, got {list(sources)}"
                 )
-            yield _pairs(node).index(sources)
+            yield pairs(node).index(sources)
             yield from (self.ops.index(edge.op) for edge in into)
 
     @cached_property
@@ -165,5 +189,6 @@ class CellChoices:
         return edge_ends(self.nodes)
 
 
-def _pairs(node: int) -> list[tuple[int, int]]:
-    return list(combinations(range(node + 2), 2))
+def _first_largest(logits: Tensor) -> Tensor:
+    """The index of the largest entry `[*tasks, 1]`, the first among equals."""
+    return logits.sort(dim=-1, descending=True, stable=True).indices[..., :1]

@@ -68,7 +68,7 @@ class SearchSpace(ArchitectureSpace, Protocol):
 
     @property
     def primitives(self) -> tuple[str, ...]:
-        """The operations, in the order of the last axis of `logits`."""
+        """The operations, in the order of the last axis of the `logits` of a kind of cell."""
         ...
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
@@ -76,7 +76,11 @@ class SearchSpace(ArchitectureSpace, Protocol):
         ...
 
     def logits(self) -> Params:
-        """Architecture logits that prefer nothing (zeros)."""
+        """Architecture logits that prefer nothing (zeros).
+
+        `[edges, ops]` by cell kind; where inputs are learned also `[pairs]` for every node (see `input_pairs`). The
+        last axis of every entry is one choice.
+        """
         ...
 
     def encode(self, genotype: Genotype) -> Params:

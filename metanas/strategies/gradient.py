@@ -16,13 +16,16 @@ class Gradient:
     """The inner loop of meta-training, run on a new task; implements `Strategy`.
 
     Lian et al. 2020 (OpenReview r1eowANFvr), section 3.3. Deviation: the adapted weights are kept and inherited by the
-    decoded child, where T-NAS trains every decoded cell from scratch.
+    decoded child, where T-NAS trains every decoded cell from scratch. With a temperature that falls it is MetaNAS's
+    adaptation (Elsken et al. 2020, arXiv 1911.11090, section 3.3), which needs no training after decoding.
     """
 
     relaxation: Relaxation
     inner: Inner
     temperature: float
     """Handed to the relaxation, without noise."""
+    temperature_first: float | None = None
+    """In the first step, from which it falls; see `Classification`."""
 
     def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
         """See `Strategy`."""
@@ -38,4 +41,4 @@ class Gradient:
         return self._objective(problem)
 
     def _objective(self, problem: Problem) -> Classification:
-        return Classification(problem.net, self.relaxation, self.temperature)
+        return Classification(problem.net, self.relaxation, self.temperature, temperature_first=self.temperature_first)

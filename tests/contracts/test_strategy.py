@@ -10,6 +10,7 @@ from metanas.objective import Classification
 from metanas.params import MetaParams, leaves
 from metanas.problem import Problem, as_decoded, children
 from metanas.relax.fixed import Fixed
+from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import check_genotype
@@ -25,6 +26,9 @@ from tasks.stream import stream
 SPACE, SPEC = FewShot(width=4, nodes=2), TaskSpec(3, 1, 2, (1, 16, 16))
 STRATEGIES: dict[str, Strategy] = {
     "gradient": Gradient(StraightThrough(SPACE.harden), Inner(2, 0.1, 5.0), 0.0),
+    "metanas": Gradient(
+        SoftPruning(0), Inner(3, 0.01, 0.1, True, optimiser="adam", alternate=True, arch_steps=2), 0.1, 1.0
+    ),
     "prior": Prior(),
     "random": Random(),
     "uniform": Uniform(Inner(2, 0.1, 5.0)),
