@@ -12,13 +12,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metanas.config import Experiment
+from metanas.config.exploration import Exploration
 from metanas.config.search import SearchExperiment
 from metanas.errors import ConfigError
 
-AnyExperiment = Experiment | SearchExperiment
+AnyExperiment = Experiment | SearchExperiment | Exploration
 """What a configuration file can define."""
 
-Schema = TypeVar("Schema", Experiment, SearchExperiment)
+Schema = TypeVar("Schema", Experiment, SearchExperiment, Exploration)
 
 
 def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
@@ -34,6 +35,23 @@ def load_search(path: Path | None, overrides: list[str]) -> SearchExperiment:
 def defines_search(path: Path) -> bool:
     """Whether a YAML file is of a search: it has the group `search`, which meta-training lacks."""
     return "search" in _read(path)
+
+
+def load_exploration(path: Path | None, overrides: list[str]) -> Exploration:
+    """An exploration as a YAML file (None: the defaults) and `key=value` overrides say; raises `ConfigError`."""
+    return _load(Exploration, path, overrides)
+
+
+def defines_exploration(path: Path) -> bool:
+    """Whether a YAML file is of an exploration: it has the group `explore`, which nothing else has."""
+    return "explore" in _read(path)
+
+
+def load_any(path: Path | None, overrides: list[str]) -> AnyExperiment:
+    """What the YAML file defines, whatever it is; meta-training without a file."""
+    if path is not None and defines_exploration(path):
+        return load_exploration(path, overrides)
+    return (load_search if path is not None and defines_search(path) else load_experiment)(path, overrides)
 
 
 def _load(kind: type[Schema], path: Path | None, overrides: list[str]) -> Schema:

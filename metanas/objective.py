@@ -119,7 +119,7 @@ class Classification:
         if self.relaxation is not None:
             options = options | {"sparse": self.relaxation.sparse}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
-            gates = self.relaxation(arch, self.temperature, self.noise)
+            gates = self.relaxation(arch, self.temperature, self.noise) or None  # a fixed network has none
         # our networks tie no weights, and looking for ties takes a tenth of the time
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)

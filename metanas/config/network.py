@@ -1,6 +1,6 @@
 """The networks that are searched or trained, and how logits become gates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from metanas.config.ranges import between
@@ -22,6 +22,10 @@ class Space:
     cells: int | None = None
     """Cells of the network of `darts`, 8 unless given, of `metanas`, 4 unless given, or of each stage of
     `nas_bench_201`, 5 unless given; `fewshot` always has two."""
+
+    genotype: list[int] = field(default_factory=list)
+    """The choices of one architecture of a searched space, which then is a network with nothing to decide; []
+    searches."""
 
     def __post_init__(self) -> None:
         if self.kind == "fewshot" and self.cells not in (None, 2):

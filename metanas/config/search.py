@@ -138,6 +138,8 @@ class SearchExperiment:
     def __post_init__(self) -> None:
         between("threads", self.threads, 0, 1024)
         check_name(self.name)
+        if self.space.genotype:
+            raise ConfigError(f"a search has something to decide: space.genotype must be [], got {self.space.genotype}")
         if self.data.mix or self.data.weights:
             raise ConfigError(
                 f"a search has one task: data.mix and data.weights must be [], got {self.data.mix or self.data.weights}"

@@ -1,8 +1,8 @@
 """Soft pruning in spaces without logits for pairs of inputs (after Elsken et al. 2020, arXiv 1911.11090).
 
 Gates decide by themselves as the temperature falls. Operations compete on an edge, and pairs of inputs at a node, so
-that what is left at a low temperature is a cell with two inputs a node and one operation an input: decoding it takes nothing
-away, and no retraining is needed.
+that what is left at a low temperature is a cell with two inputs a node and one operation an input: decoding it takes
+nothing away, and no retraining is needed.
 """
 
 from dataclasses import dataclass

@@ -31,6 +31,7 @@ from metanas.spaces.cell_choices import NONE
 from metanas.spaces.conv4 import Conv4
 from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
+from metanas.spaces.genotype import check_genotype
 from metanas.spaces.head import HeadName
 from metanas.spaces.input_pairs import names_pairs
 from metanas.spaces.metanas import MetaNas
@@ -184,9 +185,14 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
 
 
 def space(experiment: AnyExperiment) -> SearchSpace:
-    """The search space; its networks compare instead of classifying where relations are learned."""
+    """The search space, or the one network of `space.genotype`, which compares where relations are learned."""
     is_relation = isinstance(experiment, Experiment) and experiment.meta.gradient == "relation"
-    return SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")
+    found = SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")
+    genotype = tuple(experiment.space.genotype)
+    if not genotype:
+        return found
+    check_genotype(found, genotype)
+    return Backbone(lambda spec: found.child(genotype, spec))
 
 
 def criterion(experiment: Experiment) -> Criterion:

@@ -19,12 +19,20 @@ from pathlib import Path
 from metanas.atomic import write_atomically
 from metanas.checkpoint import Checkpoints
 from metanas.config import Experiment
+from metanas.config.exploration import Exploration
 from metanas.config.search import SearchExperiment
-from metanas.config_file import AnyExperiment, defines_search, dump_experiment, load_experiment, load_search
+from metanas.config_file import AnyExperiment, dump_experiment, load_any, load_experiment
 from metanas.errors import ConfigError, RunError
 
 CHANGEABLE = {"adapt", "data", "device", "evaluate", "threads", "track"}
 """Parts of a configuration that evaluation and adaptation may override."""
+
+
+_KINDS: dict[type[AnyExperiment], str] = {
+    Experiment: "a meta-trained run",
+    SearchExperiment: "a single-task search",
+    Exploration: "an exploration",
+}
 
 
 class RunDirectory:
@@ -57,7 +65,7 @@ class RunDirectory:
 
     def experiment(self, overrides: Sequence[str] = ()) -> Experiment:
         """The configuration of this run, with `overrides` of what may differ after meta-training."""
-        self._require(search=False)
+        self._require(Experiment)
         for item in overrides:
             if item.split("=")[0].split(".")[0] not in CHANGEABLE:
                 raise ConfigError(
@@ -65,27 +73,23 @@ class RunDirectory:
                 )
         return load_experiment(self.config, list(overrides))
 
-    def searched(self) -> SearchExperiment:
-        """The configuration of this run, which is a single-task search."""
-        self._require(search=True)
-        return load_search(self.config, [])
-
     def same_kind(self, experiment: AnyExperiment) -> AnyExperiment:
         """The configuration of this run, which is expected to be of the kind of `experiment`."""
-        return self.searched() if isinstance(experiment, SearchExperiment) else self.experiment()
+        self._require(type(experiment))
+        return load_any(self.config, [])
 
     @property
-    def is_search(self) -> bool:
-        """Whether the run is a single-task search, and no meta-training."""
-        return self.exists and defines_search(self.config)
-
-    def _require(self, *, search: bool) -> None:
+    def kind(self) -> type[AnyExperiment]:
+        """What was run here; raises `RunError` where nothing was."""
         if not self.exists:
             raise RunError(f"{self.path} is not a run directory: expected config.yaml in it; meta-train a run first")
-        if self.is_search != search:
-            kinds = ("a meta-trained run", "a single-task search")
+        return type(load_any(self.config, []))
+
+    def _require(self, kind: type[AnyExperiment]) -> None:
+        found = self.kind
+        if found is not kind:
             raise RunError(
-                f"{self.path}: expected {kinds[search]}, got {kinds[self.is_search]}; give the directory of another run"
+                f"{self.path}: expected {_KINDS[kind]}, got {_KINDS[found]}; give the directory of another run"
             )
 
     def write_json(self, name: str, content: Mapping[str, object]) -> Path:

@@ -7,6 +7,7 @@ from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
 from metanas.run.comparison import DEPLOYED
 from metanas.run.evaluate import Result
+from metanas.run.explore import Result as Explored
 from metanas.run.search import Result as Search
 
 
@@ -67,6 +68,18 @@ def search_lines(result: Search, path: Path) -> str:
             f"collapse: {'; '.join(signs) or 'no sign of it'}",
             f"report: {path / 'report.html'}",
         ]
+    )
+
+
+def explored_lines(result: Explored, path: Path) -> str:
+    """What an exploration found, in the words of a terminal."""
+    by_nodes = cast(list[float], result["best_by_nodes"])
+    return (
+        f"explored: {path} ({result['method']}, {result['candidates']} cells, {cast(float, result['seconds']):.0f} s)\n"
+        f"best cell: {result['nodes']} nodes, accuracy on validation classes "
+        f"{100 * cast(float, result['accuracy_validation']):.1f} % (best of every size: "
+        f"{', '.join(f'{100 * score:.1f}' for score in by_nodes)})\n"
+        f"next: metanas meta-train -c {path / 'cell.yaml'}"
     )
 
 

@@ -18,6 +18,9 @@ TRAIN_STEP = "meta/iter"
 SEARCH_STEP = "search/step"
 """Steps of a single-task search done when the row was written; the position of every row of a search."""
 
+EXPLORE_STEP = "explore/candidate"
+"""Cells scored by an exploration when the row was written; the position of every row of an exploration."""
+
 EVAL_STEP = "eval/episode"
 """Episodes scored when the row was written; the position of every evaluation row."""
 

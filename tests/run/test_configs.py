@@ -6,9 +6,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from metanas.config import Experiment
-from metanas.config_file import defines_search, load_experiment, load_search
+from metanas.config_file import (
+    defines_exploration,
+    defines_search,
+    load_any,
+    load_experiment,
+    load_exploration,
+    load_search,
+)
 from metanas.run.demo import demo_experiment
 from metanas.run.directory import RunDirectory
+from metanas.run.explore import explore
 from metanas.run.meta_train import meta_train
 from metanas.run.search import search
 from metanas.track.jsonl import read_rows
@@ -40,8 +48,7 @@ def test_there_are_configurations_and_nothing_else() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 class TestConfiguration:
     def test_it_names_every_key(self, path: Path) -> None:
-        load = load_search if defines_search(path) else load_experiment
-        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load(path, []))
+        assert OmegaConf.to_container(OmegaConf.load(path)) == asdict(load_any(path, []))
 
     def test_it_says_at_the_top_what_it_is(self, path: Path) -> None:
         assert path.read_text(encoding="utf-8").startswith("# ")
@@ -52,6 +59,13 @@ class TestConfiguration:
             search(load_search(path, [*searched_on, "search.epochs=1", "images.batch=12"]), directory, quiet=True)
             (row,) = read_rows(directory.metrics)
             assert row["search/step"] == 1
+            return
+        if defines_exploration(path):
+            tiny = [item for item in SMALLER if not item.startswith("meta.validate_every")]
+            one = [*tiny, "space.nodes=1", "explore.first=1", "meta.validate_episodes=2"]
+            assert explore(load_exploration(path, one), directory, quiet=True)["candidates"] == 1
+            (row,) = read_rows(directory.metrics)
+            assert row["explore/candidate"] == 1
             return
         smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(load_experiment(path, []).space.kind, 1)}"]
         meta_train(load_experiment(path, smaller), directory, quiet=True)
