@@ -78,13 +78,22 @@ def meta_train(
 def search(
     overrides: Overrides = None, config: Config = None, out: Out = None, resume: bool = False, quiet: Quiet = False
 ) -> None:
-    """Find the cells of one task by differentiable search; writes runs/NAME unless --out says otherwise."""
+    """Find the cells of one task by differentiable search, or, where the file has the group explore, the best cell for
+    a meta-learner by scoring candidates; writes runs/NAME unless --out says otherwise."""
     with plainly():
-        from metanas.config_file import load_search
+        from metanas.config_file import defines_exploration, load_exploration, load_search
         from metanas.run.directory import RunDirectory
         from metanas.run.search import search as run
-        from metanas.run.wording import search_lines
+        from metanas.run.wording import explored_lines, search_lines
 
+        if config is not None and defines_exploration(config):
+            from metanas.run.explore import explore
+
+            exploration = load_exploration(config, overrides or [])
+            directory = RunDirectory(out or Path("runs") / exploration.name)
+            found = explore(exploration, directory, resume=resume, quiet=quiet)
+            typer.echo(explored_lines(found, directory.path))
+            return
         experiment = load_search(config, overrides or [])
         directory = RunDirectory(out or Path("runs") / experiment.name)
         typer.echo(search_lines(run(experiment, directory, resume=resume, quiet=quiet), directory.path))
@@ -175,13 +184,12 @@ def show_config(
 ) -> None:
     """Print the resolved configuration of a YAML file, or the defaults."""
     with plainly():
-        from metanas.config_file import dump_experiment, load_any, load_experiment
+        from metanas.config_file import dump_experiment, load_any
 
         overrides = list(words or [])
         if overrides and "=" not in overrides[0] and config is None:
             config = Path(overrides.pop(0))
-        experiment = load_experiment(None, overrides) if config is None else load_any(config, overrides)
-        typer.echo(dump_experiment(experiment), nl=False)
+        typer.echo(dump_experiment(load_any(config, overrides)), nl=False)
 
 
 @data.command("list")

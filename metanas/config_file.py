@@ -12,14 +12,15 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metanas.config import Experiment
+from metanas.config.exploration import Exploration
 from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
 from metanas.errors import ConfigError
 
-AnyExperiment = Experiment | SearchExperiment | RetrainExperiment
+AnyExperiment = Experiment | SearchExperiment | RetrainExperiment | Exploration
 """What a configuration file can define."""
 
-Schema = TypeVar("Schema", Experiment, SearchExperiment, RetrainExperiment)
+Schema = TypeVar("Schema", Experiment, SearchExperiment, RetrainExperiment, Exploration)
 
 
 def load_experiment(path: Path | None, overrides: list[str]) -> Experiment:
@@ -37,12 +38,24 @@ def load_retrain(path: Path | None, overrides: list[str]) -> RetrainExperiment:
     return _load(RetrainExperiment, path, overrides)
 
 
-def load_any(path: Path, overrides: list[str]) -> AnyExperiment:
-    """What a YAML file defines, with overrides; raises `ConfigError`."""
-    layer = _read(path)
+def load_exploration(path: Path | None, overrides: list[str]) -> Exploration:
+    """An exploration as a YAML file (None: the defaults) and `key=value` overrides say; raises `ConfigError`."""
+    return _load(Exploration, path, overrides)
+
+
+def load_any(path: Path | None, overrides: list[str]) -> AnyExperiment:
+    """What a YAML file defines, with overrides; meta-training without a file; raises `ConfigError`."""
+    layer = DictConfig({}) if path is None else _read(path)
     if "search" in layer:  # each kind but meta-training has a group that the others lack
         return load_search(path, overrides)
+    if "explore" in layer:
+        return load_exploration(path, overrides)
     return load_retrain(path, overrides) if "retrain" in layer else load_experiment(path, overrides)
+
+
+def defines_exploration(path: Path) -> bool:
+    """Whether a YAML file is of an exploration: it has the group `explore`, which nothing else has."""
+    return "explore" in _read(path)
 
 
 def _load(kind: type[Schema], path: Path | None, overrides: list[str]) -> Schema:

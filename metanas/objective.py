@@ -1,7 +1,7 @@
 """The loss of a task as a function of weights and logits: the only thing that meta-learning sees of a network."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -72,11 +72,25 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
+class Staged(Protocol):
+    """A loss that changes from step to step of an inner loop."""
+
+    def stage(self, step: int, steps: int) -> LossFn:
+        """The loss of step number `step`, counted from 0, of a loop in which it changes over `steps` steps."""
+        ...
+
+
 @dataclass(frozen=True)
 class Mean:
-    """The mean of several losses, such as those of one network under several samples of its gates; a `LossFn`."""
+    """The mean of several losses, such as those of one network under several samples of its gates; a `LossFn` and
+    `Staged`, where each loss that is stays so."""
 
     losses: Sequence[LossFn]
+
+    def stage(self, step: int, steps: int) -> "Mean":
+        """See `Staged`."""
+        return Mean([loss.stage(step, steps) if isinstance(loss, Staged) else loss for loss in self.losses])
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""
@@ -85,7 +99,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Classification:
-    """The loss of a network of some space; implements `Objective`.
+    """The loss of a network of some space; implements `Objective` and `Staged`.
 
     Parameters and batches may have a leading `tasks` axis; the losses of the tasks are then independent.
     """
@@ -103,6 +117,17 @@ class Classification:
     criterion: Criterion = cross_entropy
     drop: SkipDropout | None = None
     """What is dropped behind skip connections; a network of cells takes it, others do not."""
+    temperature_first: float | None = None
+    """In the first step of an inner loop, from which the temperature falls linearly to `temperature` in the last one,
+    anew for every task (MetaNAS, arXiv 1911.11090, section 3.3); None keeps it."""
+
+    def stage(self, step: int, steps: int) -> "Classification":
+        """See `Staged`; a loop of a single step has the temperature of the last."""
+        if self.temperature_first is None:
+            return self
+        share = min(1.0, step / (steps - 1)) if steps > 1 else 1.0
+        now = self.temperature_first + share * (self.temperature - self.temperature_first)
+        return replace(self, temperature=now, temperature_first=None)
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""

@@ -59,6 +59,19 @@ class Experiment:
                 "Bayes' rule"
             )
 
+        inner = self.inner
+        if inner.optimiser == "adam" and self.meta.gradient == "maml" and not inner.first_order:
+            raise ConfigError(
+                "inner.optimiser=adam cannot be differentiated through: expected inner.first_order=true with "
+                "meta.gradient=maml, got false; or take meta.gradient=reptile, or inner.optimiser=sgd"
+            )
+
+    def temperature_first(self, iteration: int) -> float | None:
+        """The temperature in the first inner step at that outer iteration, where it falls anew in every task."""
+        return None if self.meta.is_warming(iteration) else self.relax.temperature_first
+
     def temperature(self, iteration: int) -> float:
-        """The temperature of the gates at that outer iteration; it begins to fall after the warm-up."""
+        """The temperature of the gates at that outer iteration, after the inner loop; it falls after the warm-up."""
+        if self.relax.anneal == "task":
+            return self.relax.temperature_start if self.meta.is_warming(iteration) else self.relax.temperature_end
         return self.relax.temperature(self.meta.search_progress(iteration))

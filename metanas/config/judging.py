@@ -25,6 +25,10 @@ class Adapt:
     """Step size of the weights; without it that of `inner`."""
     lr_arch: float | None = None
     """Step size of the logits; without it that of `inner`. 0 gives every task the same cell."""
+    arch_steps: int | None = None
+    """Of `steps`, how many, the first ones, move the logits; without it all. See `inner.arch_steps`."""
+    threshold: float | None = None
+    """Gates of soft pruning that are at most this are left out; without it `relax.threshold`. MetaNAS takes 0.05."""
     samples: int = 0
     """Draws of noisy gates whose mean loss the support steps of `gradient` descend, each as long as a step without
     noise; 0 takes the noiseless gates. Gates without noise have nothing to draw."""
@@ -44,6 +48,10 @@ class Adapt:
             )
         between("adapt.steps", self.steps, 0, 10**6)
         between("adapt.child_steps", self.child_steps, 0, 10**6)
+        if self.arch_steps is not None:
+            between("adapt.arch_steps", self.arch_steps, 0, self.steps)
+        if self.threshold is not None:
+            between("adapt.threshold", self.threshold, 0.0, 1.0)
         between("adapt.samples", self.samples, 0, 1000)
         between("adapt.cells", self.cells, 0, 10**6)
         for name in ("lr_weights", "lr_arch"):

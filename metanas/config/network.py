@@ -11,19 +11,21 @@ from metanas.errors import ConfigError
 class Space:
     """The search space, or a fixed network."""
 
-    kind: Literal["fewshot", "darts", "nas_bench_201", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
-    """`fewshot`, `darts` and `nas_bench_201` are searched; the others are networks with nothing to decide."""
+    kind: Literal["fewshot", "darts", "metanas", "nas_bench_201", "conv4", "resnet12", "resnet12_tadam"] = "fewshot"
+    """`fewshot`, `darts`, `metanas`, `nas_bench_201` are searched; the others are networks with nothing to decide."""
     width: int = 16
-    """Channels of a node in the first cell, 16 in T-NAS, DARTS and NAS-Bench-201; filters of Conv-4, published with 32
-    and 64, or of the first block of ResNet-12, published with 64."""
+    """Channels of a node in the first cell, 16 in T-NAS, DARTS and NAS-Bench-201, 28 in MetaNAS; filters of Conv-4,
+    published with 32 and 64, or of the first block of ResNet-12, published with 64."""
     nodes: int = 2
-    """Intermediate nodes of a cell; T-NAS and DARTS have 4, `nas_bench_201` always 3. Fixed networks have none."""
+    """Intermediate nodes of a cell; T-NAS and DARTS have 4, MetaNAS 3, `nas_bench_201` always 3. Fixed networks have
+    none."""
     cells: int | None = None
-    """Cells of the network of `darts`, 8 unless given, or of each stage of `nas_bench_201`, 5 unless given; `fewshot`
-    always has two."""
+    """Cells of the network of `darts`, 8 unless given, of `metanas`, 4 unless given, or of each stage of
+    `nas_bench_201`, 5 unless given; `fewshot` always has two."""
     genotype: list[int] = field(default_factory=list)
-    """One architecture of the space, as `adapt` writes it into genotype.json: its network is then fixed, and trained
-    from new weights, which is the last stage of T-NAS. Empty leaves the choice to a search."""
+    """One architecture of the space, as `adapt` writes it into genotype.json and `search` with `explore` into
+    cell.yaml: its network is then fixed, and trained from new weights, which is the last stage of T-NAS. Empty leaves
+    the choice to a search."""
     partial: int = 1
     """Operations see 1/partial of the channels, the others pass by, and edges have logits of their own (PC-DARTS, which
     has 4); divides `width`. 1 is the plain cell; only `fewshot` and `darts` have another."""
@@ -56,8 +58,12 @@ class Relax:
     """At the end of the ramp and in evaluation."""
     ramp: float = 0.5
     """Share of meta-training over which the temperature falls linearly, 0 to 1."""
+    anneal: Literal["run", "task"] = "run"
+    """Where it falls: once, over meta-training, or anew in every task, from the first inner step to the last (MetaNAS),
+    in meta-training after the warm-up and in adaptation; `ramp` then does nothing."""
     threshold: float = 0.01
-    """Gates of soft pruning that are at most this are left out, 0 to 1; other gates have none."""
+    """Gates of soft pruning that are at most this are left out, 0 to 1; other gates have none. A new task may have
+    another, see `adapt.threshold`."""
 
     def __post_init__(self) -> None:
         least = 0.0 if self.kind == "straight_through" else 0.01
@@ -65,6 +71,11 @@ class Relax:
             between(f"relax.{name}", getattr(self, name), least, 100.0)
         between("relax.ramp", self.ramp, 0.0, 1.0)
         between("relax.threshold", self.threshold, 0.0, 1.0)
+
+    @property
+    def temperature_first(self) -> float | None:
+        """The temperature in the first step of an inner loop in which it falls."""
+        return self.temperature_start if self.anneal == "task" else None
 
     def temperature(self, progress: float) -> float:
         """The temperature when `progress` (0 to 1) of meta-training is done."""

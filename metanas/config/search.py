@@ -189,8 +189,8 @@ class SearchExperiment:
             )
         if self.search.most_skips is not None and self.space.kind not in ("fewshot", "darts"):
             raise ConfigError(
-                f"search.most_skips must be null for space.kind={self.space.kind}, which has no normal cell, got "
-                f"{self.search.most_skips}"
+                f"search.most_skips must be null for space.kind={self.space.kind}, got {self.search.most_skips}; "
+                "space.kind=darts and fewshot can limit them"
             )
         if self.search.method == "pc_darts" and self.space.partial == 1:
             raise ConfigError(

@@ -28,6 +28,6 @@ class Track:
 
 @dataclass(frozen=True)
 class EpochTrack:
-    """What is written while searching or training from scratch: a row an epoch."""
+    """What is written while searching, exploring or training from scratch: a row an epoch, or a cell."""
 
     wandb: Wandb = field(default_factory=Wandb)

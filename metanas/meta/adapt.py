@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from metanas.errors import ConfigError
 from metanas.meta import higher_descent
+from metanas.meta.adaptive_descent import AdaptiveDescent
+from metanas.meta.gradient_of import grad
 from metanas.meta.proximal import Proximal
 from metanas.meta.rates import RateKind, factor, initial_rates
-from metanas.objective import LossFn
+from metanas.objective import LossFn, Staged
 from metanas.params import MetaParams, Params, is_head, leaves, like
 from tasks.episode import Batch
 
@@ -50,16 +51,47 @@ class Inner:
     meta.gradient=variational: 1 is Bayes' rule for the images of the task, more is more cautious. 0 has none."""
     engine: Literal["plain", "higher"] = "plain"
     """Who takes the steps: we, or the package higher; the numbers are the same, ours are faster."""
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    """Plain gradient descent, or Adam without momentum as in MetaNAS (`metanas.meta.adaptive_descent`), which cannot be
+    differentiated through: for reptile and first-order gradients."""
+    alternate: bool = False
+    """Move the logits first in every step, then the weights at the new logits, as DARTS and MetaNAS do, each by a pass
+    of its own; otherwise both at once, at half the price. Both passes see all images of the support set, where MetaNAS
+    draws two batches of it."""
+    arch_steps: int | None = None
+    """Of `steps`, how many, the first ones, move the logits; without it all. An annealed temperature (`relax.anneal`)
+    is at its end by then. MetaNAS adapts to a new task by 50 of 100."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "lr_weights", "lr_arch", "proximal_weights", "proximal_arch", "kl_arch"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"inner.{name} must be 0 or more, got {getattr(self, name)}")
+        if self.arch_steps is not None and self.arch_steps < 0:
+            raise ConfigError(f"inner.arch_steps must be null or 0 or more, got {self.arch_steps}")
+        if (self.optimiser, self.engine) == ("adam", "higher"):
+            raise ConfigError("inner.engine=higher takes plain steps only, got inner.optimiser=adam; use engine=plain")
 
     def sizes(self, params: MetaParams) -> list[float]:
         """The step size of every entry before anything is learned, in the order of `leaves`; 0 for what rests."""
         weights = [0.0 if self._rests(name) else self.lr_weights for name in params.weights]
         return weights + [self.lr_arch] * len(params.arch) + [0.0] * len(params.rates)
+
+    def phases(self, params: MetaParams, step: int) -> list[list[float]]:
+        """The step sizes of the passes that make up step number `step`, each as of `sizes`; a pass moves something."""
+        sizes, first = self.sizes(params), len(params.weights)
+        weights = [size if i < first else 0.0 for i, size in enumerate(sizes)]
+        if self.arch_steps is not None and step >= self.arch_steps:
+            passes = [weights]
+        elif self.alternate:
+            passes = [[0.0 if i < first else size for i, size in enumerate(sizes)], weights]
+        else:
+            passes = [sizes]
+        return [sizes for sizes in passes if any(sizes)]
+
+    @property
+    def annealing_steps(self) -> int:
+        """The steps in which logits move."""
+        return self.steps if self.arch_steps is None else min(self.steps, self.arch_steps)
 
     def pulls(self, params: MetaParams) -> list[float]:
         """The pull of every entry towards the start, in the order of `leaves`."""
@@ -81,14 +113,15 @@ class Inner:
 
 
 def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaParams:
-    """Plain gradient descent from `start`: T-NAS's joint inner update (ICLR 2020, equation 8).
+    """Gradient descent from `start`: T-NAS's joint inner update (ICLR 2020, equation 8), unless `inner` says otherwise.
 
     The result stays connected to `start` in the autograd graph: exactly with `first_order=False`, with identity
     Jacobian with `first_order=True`; to learned rates in both. Entries that the loss does not depend on stay as they
     are, and so do the rates.
 
     Args:
-        loss: of one task, or of several that are independent: each is then adapted to by itself.
+        loss: of one task, or of several that are independent: each is then adapted to by itself. A loss that changes
+            from step to step is `Staged`.
         start: where to begin; its entries must require gradients.
         batch: the support set, with the leading axis of `start`.
         inner: steps and step sizes.
@@ -96,13 +129,17 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     Returns:
         The parameters after the last step.
     """
-    sizes = inner.sizes(start)
-    if inner.kl_arch or any(inner.pulls(start)):
-        loss = inner.towards(start, loss)
-    params, step = start, DESCENTS[inner.engine]
-    for m in range(inner.steps if any(sizes) else 0):
-        seen = _moving(params, sizes) if inner.first_order else params
-        params = step(loss(seen, batch).sum(), params, _learned(sizes, start, m), exact=not inner.first_order)
+    is_pulled = bool(inner.kl_arch or any(inner.pulls(start)))
+    params = start
+    step = AdaptiveDescent() if inner.optimiser == "adam" else DESCENTS[inner.engine]
+    for m in range(inner.steps):
+        now = loss.stage(m, inner.annealing_steps) if isinstance(loss, Staged) else loss
+        if is_pulled:
+            now = inner.towards(start, now)
+        for sizes in inner.phases(start, m):
+            seen = _moving(params, sizes) if inner.first_order else params
+            value = now(seen, batch).sum()
+            params = step(value, params, _learned(sizes, start, m), exact=not inner.first_order)
     return params
 
 
@@ -139,26 +176,3 @@ def _learned(sizes: list[float], start: MetaParams, step: int) -> list[float | T
         size * factor(start.rates[name], step) if size and name in start.rates else size
         for name, size in zip(names, sizes, strict=True)
     ]
-
-
-def filled(gradient: Sequence[Tensor | None], params: MetaParams) -> list[Tensor]:
-    """`gradient` with zeros in place of None."""
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(leaves(params), gradient, strict=True)]
-
-
-def grad(
-    value: Tensor, params: MetaParams, wanted: Sequence[bool] | None = None, *, create_graph: bool = False
-) -> list[Tensor | None]:
-    """d value / d params in the order of `leaves`; None where `value` does not depend on an entry.
-
-    Entries that are not `wanted` are left out of the backward pass and get None; without it all are wanted.
-    """
-    tensors = leaves(params)
-    if not value.requires_grad and any(t.requires_grad for t in tensors):  # it depends on none of them
-        return [None] * len(tensors)
-    chosen = [i for i in range(len(tensors)) if wanted is None or wanted[i]]
-    found = torch.autograd.grad(value, [tensors[i] for i in chosen], create_graph=create_graph, allow_unused=True)
-    gradient: list[Tensor | None] = [None] * len(tensors)
-    for i, g in zip(chosen, found, strict=True):
-        gradient[i] = g
-    return gradient

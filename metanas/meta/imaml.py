@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from metanas.errors import ConfigError
-from metanas.meta.adapt import Inner, adapt, filled, grad
+from metanas.meta.adapt import Inner, adapt
 from metanas.meta.conjugate_gradient import conjugate_gradient
 from metanas.meta.gradient import Verdict
+from metanas.meta.gradient_of import filled, grad
 from metanas.objective import LossFn
 from metanas.params import MetaParams, detach, leaves, like, spread
 from tasks.episode import Episode

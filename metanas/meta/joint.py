@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from metanas.meta.adapt import filled, grad
 from metanas.meta.gradient import Verdict
+from metanas.meta.gradient_of import filled, grad
 from metanas.objective import LossFn
 from metanas.params import MetaParams, detach, like, spread
 from tasks.episode import Batch, Episode

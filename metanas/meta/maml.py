@@ -6,8 +6,9 @@ At a start with learned rates it is Meta-SGD, and the rates get their gradient l
 
 from dataclasses import dataclass
 
-from metanas.meta.adapt import Inner, adapt, filled, grad
+from metanas.meta.adapt import Inner, adapt
 from metanas.meta.gradient import Verdict
+from metanas.meta.gradient_of import filled, grad
 from metanas.objective import LossFn
 from metanas.params import MetaParams, detach, like, spread
 from tasks.episode import Episode

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from metanas.meta.adapt import grad
 from metanas.meta.gradient import Verdict
+from metanas.meta.gradient_of import grad
 from metanas.objective import Objective
 from metanas.params import MetaParams, detach, leaves, like, spread
 from tasks.episode import Episode

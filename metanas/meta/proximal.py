@@ -41,5 +41,6 @@ class Proximal:
                 value = value + pull / 2 * (now - then).square().reshape(*value.shape, -1).sum(-1)
         if self.kl_arch:
             for kind, logits in params.arch.items():
-                value = value + self.kl_arch / images * kl_divergence(logits, self.start.arch[kind]).sum(-1)
+                divergence = kl_divergence(logits, self.start.arch[kind])  # of every choice
+                value = value + self.kl_arch / images * divergence.reshape(*value.shape, -1).sum(-1)
         return value

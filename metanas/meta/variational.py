@@ -11,8 +11,9 @@ With `inner.kl_arch` and all pulls zero this is MAML.
 
 from dataclasses import dataclass
 
-from metanas.meta.adapt import Inner, adapt, filled, grad
+from metanas.meta.adapt import Inner, adapt
 from metanas.meta.gradient import Verdict
+from metanas.meta.gradient_of import filled, grad
 from metanas.objective import LossFn
 from metanas.params import MetaParams, detach, like, spread
 from tasks.episode import Episode

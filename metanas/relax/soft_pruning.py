@@ -1,8 +1,8 @@
-"""Soft pruning: gates that decide by themselves as the temperature falls (Elsken et al. 2020, arXiv 1911.11090).
+"""Soft pruning in spaces without logits for pairs of inputs (after Elsken et al. 2020, arXiv 1911.11090).
 
-This is MetaNAS. Operations compete on an edge, and pairs of inputs compete at a node, so that what is left at a low
-temperature is a cell with two inputs a node and one operation an input: decoding it takes nothing away, and no
-retraining is needed.
+Gates decide by themselves as the temperature falls. Operations compete on an edge, and pairs of inputs at a node, so
+that what is left at a low temperature is a cell with two inputs a node and one operation an input: decoding it takes
+nothing away, and no retraining is needed.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SoftPruning:
     Deviations: the strength of a pair is the sum of its edges' strengths by DARTS's parse rule (the log probability of
     the best operation that is not `none`), where MetaNAS learns a logit for every pair; so no further parameters are
     needed, and the limit is what `harden` gives. `none` gets no gate, since no cell is decoded to it. The threshold is
-    on the product c * softmax. The temperature falls over meta-training and not anew inside of every task.
+    on the product c * softmax. `pruned_softmax` is without these deviations.
     """
 
     none: int | None = None

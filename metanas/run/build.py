@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy
 import torch
 
-from metanas.config import Data, Experiment, Relax, Space
+from metanas.config import Adapt, Data, Experiment, Relax, Space
 from metanas.config.search import SearchExperiment
 from metanas.config_file import AnyExperiment
 from metanas.errors import ConfigError
@@ -23,6 +23,7 @@ from metanas.meta.metric import Metric
 from metanas.meta.reptile import Reptile
 from metanas.meta.variational import Variational
 from metanas.objective import Criterion, cross_entropy, relation_error
+from metanas.relax.pruned_softmax import PrunedSoftmax
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
@@ -35,6 +36,8 @@ from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import check_genotype
 from metanas.spaces.head import HeadName
+from metanas.spaces.input_pairs import names_pairs
+from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
 from metanas.spaces.space import SearchSpace
@@ -65,6 +68,7 @@ SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
     "darts": lambda space, head: Darts(
         space.width, space.nodes, space.cells or Darts.stack, head=head, partial=space.partial
     ),
+    "metanas": lambda space, head: MetaNas(space.width, space.nodes, **_given(stack=space.cells), head=head),
     "nas_bench_201": lambda space, head: NasBench201(space.width, **_given(cells_a_stage=space.cells), head=head),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),
@@ -87,21 +91,28 @@ GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "relation": lambda experiment: Metric(),
 }
 
-STRATEGIES: dict[str, Callable[[Relaxation, Inner, float, int], Strategy]] = {
-    "gradient": Gradient,
-    "prior": lambda relaxation, inner, temperature, samples: Prior(),
-    "random": lambda relaxation, inner, temperature, samples: Random(),
-    "uniform": lambda relaxation, inner, temperature, samples: Uniform(inner),
+STRATEGIES: dict[str, Callable[[Relaxation, Inner, Relax, Adapt], Strategy]] = {
+    "gradient": lambda gates, inner, relax, adapt: Gradient(
+        gates, inner, relax.temperature_end, adapt.samples, relax.temperature_first
+    ),
+    "prior": lambda gates, inner, relax, adapt: Prior(),
+    "random": lambda gates, inner, relax, adapt: Random(),
+    "uniform": lambda gates, inner, relax, adapt: Uniform(inner),
 }
 
 RELAXATIONS: dict[str, Callable[[SearchSpace, Relax], Relaxation]] = {
     "straight_through": lambda space, relax: StraightThrough(space.harden),
     "softmax": lambda space, relax: Softmax(),
     "gumbel_softmax": lambda space, relax: Softmax(sample=True),
-    "soft_pruning": lambda space, relax: SoftPruning(
-        space.primitives.index(NONE) if NONE in space.primitives else None, relax.threshold
-    ),
+    "soft_pruning": lambda space, relax: _soft_pruning(space, relax.threshold),
 }
+
+
+def _soft_pruning(space: SearchSpace, threshold: float) -> Relaxation:
+    """By the logits for pairs of inputs, or, in a space that has none, by those of the operations."""
+    if any(map(names_pairs, space.logits())):
+        return PrunedSoftmax(threshold)
+    return SoftPruning(space.primitives.index(NONE) if NONE in space.primitives else None, threshold)
 
 
 def device(experiment: AnyExperiment) -> torch.device:
@@ -226,9 +237,10 @@ def strategy(experiment: Experiment, found: SearchSpace) -> Strategy:
     adapt = experiment.adapt
     if experiment.inner.engine == "higher":
         check_higher()
-    inner = inner_of(experiment, adapt.steps)
-    temperature = experiment.relax.temperature_end
-    return STRATEGIES[adapt.strategy](relaxation(experiment, found), inner, temperature, adapt.samples)
+    inner, relax = inner_of(experiment, adapt.steps), experiment.relax
+    if adapt.threshold is not None:
+        relax = replace(relax, threshold=adapt.threshold)
+    return STRATEGIES[adapt.strategy](RELAXATIONS[relax.kind](found, relax), inner, relax, adapt)
 
 
 def child_steps(experiment: Experiment) -> int:
@@ -243,6 +255,7 @@ def inner_of(experiment: Experiment, steps: int) -> Inner:
     return replace(
         inner,
         steps=steps,
+        arch_steps=adapt.arch_steps,
         lr_weights=inner.lr_weights if adapt.lr_weights is None else adapt.lr_weights,
         lr_arch=inner.lr_arch if adapt.lr_arch is None else adapt.lr_arch,
         first_order=True,

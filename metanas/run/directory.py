@@ -20,6 +20,7 @@ from typing import TypeVar
 from metanas.atomic import write_atomically
 from metanas.checkpoint import Checkpoints
 from metanas.config import Experiment
+from metanas.config.exploration import Exploration
 from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
 from metanas.config_file import AnyExperiment, dump_experiment, load_any, load_experiment
@@ -32,6 +33,7 @@ KINDS: dict[type, str] = {
     Experiment: "a meta-trained run",
     SearchExperiment: "a single-task search",
     RetrainExperiment: "a training from scratch",
+    Exploration: "an exploration",
 }
 """What a run directory can hold, as messages call it."""
 

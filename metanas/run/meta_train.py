@@ -1,34 +1,29 @@
 """Meta-training: learn the start that all tasks share. The loop itself fits on one screen."""
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 
-import torch
-
 from metanas.config import Experiment
-from metanas.errors import NonFiniteError
-from metanas.evaluate.interval import Interval, interval, stratified
+from metanas.evaluate.interval import stratified
 from metanas.evaluate.logits import describe
 from metanas.meta.batch import Executor
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
-from metanas.params import MetaParams, Metrics, tree_map
+from metanas.params import Metrics
 from metanas.run import build
 from metanas.run.directory import RunDirectory
 from metanas.run.loop import drive, is_due, tracked
+from metanas.run.outer_step import begin, outer_step, validation_scores
 from metanas.run.pictures import draw_prior
 from metanas.run.restore import load
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.state import Progressed, to_plain
 from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
-from metanas.spaces.initial import initial_weights
 from metanas.track.console import Progress
 from metanas.track.tracker import Tracker
-from tasks.episode import Episodes, spans
-from tasks.stream import stream
+from tasks.episode import Episodes
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +44,7 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     train = build.training(experiment, data, bench.device)
     validation = tuple(build.episodes(experiment, part, "validation", bench.device) for part in data)
     learner = build.learner(experiment)
-    state = _load(bench, learner, directory) if resume else _begin(bench, learner)
+    state = _load(bench, learner, directory) if resume else begin(bench, learner)
     if not resume:
         directory.create(experiment)
     with directory.locked():
@@ -104,20 +99,7 @@ class _Loop:
 
     def step(self, crew: Crew, state: Progressed) -> tuple[Progressed, Metrics]:
         """One outer step: a function of the state and the experiment alone."""
-        meta = self.bench.experiment.meta
-        began = time.perf_counter()
-        i = state.iteration
-        start = state.learner.params
-        parts = spans(i * meta.tasks, (i + 1) * meta.tasks, meta.chunk)
-        verdicts = crew.map("verdict", [(start, i, *part) for part in parts])
-        scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * i / meta.iterations)) / 2
-        try:
-            learner, metrics = self.learner.step(state.learner, verdicts, scale, rest_arch=meta.is_warming(i))
-        except NonFiniteError as error:
-            raise NonFiniteError(f"outer iteration {i}: {error}") from error
-        metrics["meta/temperature"] = self.bench.experiment.temperature(i)
-        metrics["seconds"] = time.perf_counter() - began
-        return state._replace(learner=learner, iteration=i + 1), metrics
+        return outer_step(self.bench, self.learner, crew, state)
 
     def record(self, state: Progressed, trackers: Tracker, progress: Progress) -> Progressed:
         """Writes one row: the means since the last one, and what the prior looks like now."""
@@ -129,12 +111,7 @@ class _Loop:
 
     def validate(self, crew: Crew, state: Progressed, trackers: Tracker, progress: Progress) -> Progressed:
         """Scores the deployed networks on validation classes; the best state is kept for evaluation."""
-        experiment = self.bench.experiment
-        parts = spans(0, experiment.meta.validate_episodes, experiment.evaluate.chunk)
-        scores: dict[str, Interval] = {}
-        for i, source in enumerate(experiment.data.sources):
-            found = crew.map("scores", [(state.learner.params, i, *part) for part in parts])
-            scores[source] = interval([value for part in found for value in part])
+        scores = validation_scores(self.bench, crew, state.learner.params)
         score = stratified(list(scores.values()))
         each = {f"validation/acc/{name}": part.mean for name, part in scores.items()} if len(scores) > 1 else {}
         row = {"validation/acc": score.mean, "validation/acc_ci95": score.ci95, **each}
@@ -197,22 +174,9 @@ class _Loop:
         save(self.directory, name, to_plain(state, self.bench.experiment))
 
 
-def _begin(bench: Workbench, learner: MetaLearner) -> Progressed:
-    seed, std = bench.experiment.seed, bench.experiment.meta.arch_std
-    weights = initial_weights(bench.net, stream(seed, "weights"))
-    arch = {
-        kind: logits + std * torch.randn(logits.shape, generator=stream(seed, "arch", kind))
-        for kind, logits in bench.space.logits().items()
-    }
-    start = MetaParams(weights, arch)
-    start = start._replace(rates=bench.experiment.inner.initial_rates(start))
-    start = tree_map(lambda t: t.to(bench.device), start)
-    return Progressed(learner.init(start), 0, 0.0, -1.0)
-
-
 def _load(bench: Workbench, learner: MetaLearner, directory: RunDirectory) -> Progressed:
     plain = saved(directory)
-    return _begin(bench, learner) if plain is None else load(bench, plain)
+    return begin(bench, learner) if plain is None else load(bench, plain)
 
 
 def _mean(rows: Sequence[Metrics]) -> Metrics:

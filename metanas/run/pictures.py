@@ -15,6 +15,7 @@ from metanas.run.directory import RunDirectory
 from metanas.spaces.cell_genotype import CellGenotype
 from metanas.spaces.cell_space import KINDS
 from metanas.spaces.draw import draw_cells
+from metanas.spaces.input_pairs import names_pairs
 from metanas.spaces.raster import cells_png
 from metanas.spaces.space import Genotype, SearchSpace, Wiring
 
@@ -31,8 +32,8 @@ def draw_prior(space: SearchSpace, arch: Params, directory: RunDirectory) -> dic
     """
     if not arch:
         return {}
-    tables, edges = _tables(space, arch)
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, **edges})
+    tables, others = by_part(space, {name: torch.softmax(table, -1) for name, table in arch.items()})
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, **others})
     return _draw(space, space.decode(arch), tables, directory, "prior", "meta-learned prior")
 
 
@@ -48,9 +49,9 @@ def draw_search(
         history: the logits at the beginning and after every epoch, `[1 + epochs, edges, ops]` by cell kind.
         directory: of the run.
     """
-    tables, edges = _tables(space, arch)
+    tables, others = by_part(space, {name: torch.softmax(table, -1) for name, table in arch.items()})
     course: dict[str, list[Table]] = _probabilities({kind: history[kind] for kind in tables})
-    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course, **edges})
+    directory.write_json("arch.json", {"ops": list(space.primitives), "cells": tables, "history": course, **others})
     pictures = _draw(space, genotype, tables, directory, "found", "found cells")
     pictures["arch_history"] = directory.path / "pictures" / "arch_history.png"
     save(arch_history(space.primitives, course), pictures["arch_history"])
@@ -74,12 +75,14 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, title: str
     write_atomically(path, draw_cells(space.cells(genotype), space.wiring, title).encode())
 
 
-def _tables(space: SearchSpace, arch: Params) -> tuple[dict[str, Table], dict[str, object]]:
-    """The probabilities of the operations by cell kind, and, where edges have logits of their own, theirs by node."""
-    kinds = space.cells(space.decode(arch))
-    ops: dict[str, Table] = _probabilities({kind: arch[kind] for kind in kinds})
-    sources: dict[str, Table] = _probabilities({name: table for name, table in arch.items() if name not in kinds})
-    return ops, {"sources": sources} if sources else {}
+def by_part(space: SearchSpace, probabilities: Params) -> tuple[dict[str, Table], dict[str, object]]:
+    """Those of the operations by cell kind, and, where a node's edges or pairs of inputs have logits, these by node."""
+    kinds = space.cells(space.decode(probabilities))
+    others: dict[str, dict[str, object]] = {}
+    for name, table in probabilities.items():
+        if name not in kinds:
+            others.setdefault("inputs" if names_pairs(name) else "sources", {})[name] = table.tolist()
+    return {kind: probabilities[kind].tolist() for kind in kinds}, dict(others)
 
 
 def draw_cell_genotype(cells: CellGenotype, path: Path, title: str) -> None:

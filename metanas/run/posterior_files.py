@@ -5,6 +5,7 @@ import json
 import torch
 
 from metanas.evaluate.figures import encode, prior_heat_map
+from metanas.run.pictures import by_part
 from metanas.strategies.posterior import Posterior
 
 
@@ -17,11 +18,12 @@ def posterior_files(posterior: Posterior, cells: int, rng: torch.Generator) -> d
         rng: of the draws.
     """
     drawn = [posterior.draw(rng) for _ in range(cells)]
-    tables: dict[str, list[list[float]]] = {k: p.tolist() for k, p in posterior.probabilities().items()}
+    tables, others = by_part(posterior.space, posterior.probabilities())
     ops = posterior.space.primitives
     content = {
         "ops": list(ops),
         "cells": tables,
+        **others,
         "entropy": {kind: edges.tolist() for kind, edges in posterior.entropies().items()},
         "mean_entropy": posterior.mean_entropy(),
         "drawn": [list(genotype) for genotype in drawn],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from metanas.config.exploration import Exploration
 from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
 from metanas.errors import RunError
@@ -20,9 +21,14 @@ def report(directory: RunDirectory, beside: Sequence[RunDirectory] = ()) -> Path
         beside: of other searches, whose accuracy against cost stands beside that of a search.
 
     Raises:
-        RunError: where there is no run, or runs stand beside one that is no search.
+        RunError: where there is no run, where it is an exploration, or runs stand beside one that is no search.
     """
     kind = type(directory.defined()) if directory.exists else None
+    if kind is Exploration:
+        raise RunError(
+            f"{directory.path} is an exploration, which has no page: expected a meta-trained run, a search or a "
+            "training from scratch; its scores are in metrics.jsonl, the best cell in result.json"
+        )
     if kind is SearchExperiment:
         for other in beside:
             other.searched()

@@ -27,7 +27,7 @@ class Teacher:
     def verdict(self, start: MetaParams, iteration: int, first: int, last: int) -> Verdict:
         """What training episodes `first` to `last - 1` say about `start` at this outer iteration."""
         experiment = self.bench.experiment
-        temperature = experiment.temperature(iteration)
+        temperature, first_temperature = experiment.temperature(iteration), experiment.temperature_first(iteration)
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = self.bench.relaxation.draw(start.arch, stream(experiment.seed, "noise", iteration))
         warming = experiment.meta.is_warming(iteration)
@@ -35,7 +35,9 @@ class Teacher:
         verdicts = []
         for stack in self.train.stacks(range(first, last)):
             net = self.bench.net_of(stack.n_way)
-            loss = Classification(net, self.bench.relaxation, temperature, noise, warming, criterion)
+            loss = Classification(
+                net, self.bench.relaxation, temperature, noise, warming, criterion, temperature_first=first_temperature
+            )
             verdicts.append(widen(self.execute(loss, narrow(start, net), stack.episode), start))
         return merge(verdicts)
 

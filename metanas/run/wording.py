@@ -8,6 +8,7 @@ from metanas.evaluate.wording import task_shape
 from metanas.run.adapt import Adapted
 from metanas.run.comparison import DEPLOYED
 from metanas.run.evaluate import Result
+from metanas.run.explore import Result as Explored
 from metanas.run.retrain import Result as Retrained
 from metanas.run.search import Result as Search
 from metanas.run.table_score import KEY
@@ -120,6 +121,18 @@ def spread_lines(spread: Retrained, path: Path) -> str:
             f"mean {100 * cast(float, spread['test_error']):.2f} %, standard deviation "
             f"{100 * cast(float, spread['deviation']):.2f} points ({path / 'spread.json'})",
         ]
+    )
+
+
+def explored_lines(result: Explored, path: Path) -> str:
+    """What an exploration found, in the words of a terminal."""
+    by_nodes = cast(list[float], result["best_by_nodes"])
+    return (
+        f"explored: {path} ({result['method']}, {result['candidates']} cells, {cast(float, result['seconds']):.0f} s)\n"
+        f"best cell: {result['nodes']} nodes, accuracy on validation classes "
+        f"{100 * cast(float, result['accuracy_validation']):.1f} % (best of every size: "
+        f"{', '.join(f'{100 * score:.1f}' for score in by_nodes)})\n"
+        f"next: metanas meta-train -c {path / 'cell.yaml'}"
     )
 
 

@@ -7,14 +7,15 @@ the lower and on the higher source. `none` can be preferred by logits, but it is
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.errors import GenotypeError
 from metanas.params import Params
 from metanas.spaces.edges import edge_ends
+from metanas.spaces.input_pairs import pairs, pairs_name
 from metanas.spaces.partial import edge_gates, sources_of
 from metanas.spaces.space import NEVER, CellEdge, Decision, Genotype
 
@@ -31,6 +32,8 @@ class CellChoices:
         primitives: operation names in the order of the gate columns.
         options: the operations that each edge of each kind may carry, `none` among them; None means all, on every edge.
         weighs_sources: whether the edges into a node have logits of their own, `[1, sources]` (see `partial`).
+        learns_inputs: whether pairs of a node's inputs have logits of their own, as in MetaNAS (see `input_pairs`);
+            otherwise the logits of the operations say which two inputs a node keeps, as in DARTS.
     """
 
     kinds: tuple[str, ...]
@@ -38,6 +41,7 @@ class CellChoices:
     primitives: tuple[str, ...]
     options: Mapping[str, Sequence[Sequence[str]]] | None = None
     weighs_sources: bool = False
+    learns_inputs: bool = False
 
     @cached_property
     def ops(self) -> tuple[str, ...]:
@@ -52,23 +56,28 @@ class CellChoices:
             for kind in self.kinds
             for node in range(self.nodes)
             for decision in (
-                Decision(f"{kind}/{node}/sources", tuple(f"{a}+{b}" for a, b in _pairs(node))),
+                Decision(f"{kind}/{node}/sources", tuple(f"{a}+{b}" for a, b in pairs(node))),
                 Decision(f"{kind}/{node}/first_op", self.ops),
                 Decision(f"{kind}/{node}/second_op", self.ops),
             )
         )
 
     def logits(self) -> Params:
-        """Zeros `[edges, ops]` for every kind; then, where edges have logits, `[1, sources]` for every node.
+        """Zeros `[edges, ops]` for every kind; then those of every node.
 
-        Options that are left out have the logit `NEVER`.
+        `[1, sources]` where edges have logits, `[pairs]` where inputs are learned. Options that are left out have the
+        logit `NEVER`.
         """
         tables = {
             kind: torch.tensor([[0.0 if op in ops else NEVER for op in self.primitives] for ops in self._options(kind)])
             for kind in self.kinds
         }
         nodes = range(self.nodes) if self.weighs_sources else ()
-        return tables | {sources_of(kind, node): torch.zeros(1, node + 2) for kind in self.kinds for node in nodes}
+        tables |= {sources_of(kind, node): torch.zeros(1, node + 2) for kind in self.kinds for node in nodes}
+        learned = range(self.nodes) if self.learns_inputs else ()
+        return tables | {
+            pairs_name(kind, node): torch.zeros(len(pairs(node))) for kind in self.kinds for node in learned
+        }
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
         """The kept edges of each kind, node after node, the lower source first."""
@@ -83,7 +92,7 @@ class CellChoices:
         }
 
     def _node(self, node: int, pair: int, first: int, second: int) -> tuple[CellEdge, CellEdge]:
-        a, b = _pairs(node)[pair]
+        a, b = pairs(node)[pair]
         return CellEdge(a, node + 2, self.ops[first]), CellEdge(b, node + 2, self.ops[second])
 
     def plan(self, genotype: Genotype) -> dict[str, list[list[str]]]:
@@ -123,6 +132,10 @@ class CellChoices:
                     row[self.primitives.index(op)] = 1.0
             gates[kind] = table
             weights |= self._sources(kind, torch.tensor([float(len(ops)) for ops in rows]))
+        for i, kind in enumerate(self.kinds):
+            first = 3 * self.nodes * i
+            chosen = [torch.tensor(pair) for pair in genotype[first : first + 3 * self.nodes : 3]]
+            weights |= self._pairs(kind, chosen, gates[kind])
         return gates | weights
 
     def _sources(self, kind: str, kept: Tensor) -> Params:
@@ -130,6 +143,12 @@ class CellChoices:
         if not self.weighs_sources:
             return {}
         return {sources_of(kind, node): kept[..., None, self._into(node)] for node in range(self.nodes)}
+
+    def _pairs(self, kind: str, chosen: Sequence[Tensor], like: Tensor) -> Params:
+        """The gates of the pairs of one kind, from the number `[*tasks]` of each node's; empty where they have none."""
+        if not self.learns_inputs:
+            return {}
+        return {pairs_name(kind, node): F.one_hot(pair, len(pairs(node))).to(like) for node, pair in enumerate(chosen)}
 
     def _into(self, node: int) -> slice:
         """The rows of the edges into a node."""
@@ -141,13 +160,15 @@ class CellChoices:
         The strength of an edge is the largest softmax probability of an operation other than `none`. Ties go to the
         lower source and the earlier primitive. Logits `[*tasks, edges, ops]` give gates of the same shape. Edges with
         logits of their own are as strong as the softmax of these says, times their operation (PC-DARTS, arXiv
-        1907.05737, section 3.3); the gates of the kept ones are one.
+        1907.05737, section 3.3); the gates of the kept ones are one. Where inputs are learned, a node keeps its
+        strongest pair instead, the first among equals.
         """
         gates = {}
         weights: Params = {}
         for kind in self.kinds:
-            gates[kind], kept = self._harden(arch[kind].detach(), self._weights(arch, kind))
-            weights |= self._sources(kind, kept)
+            chosen = self._chosen(arch, kind)
+            gates[kind], kept = self._harden(arch[kind].detach(), self._weights(arch, kind), chosen)
+            weights |= self._sources(kind, kept) | self._pairs(kind, chosen, arch[kind])
         return gates | weights
 
     def _weights(self, arch: Params, kind: str) -> Tensor | None:
@@ -157,8 +178,17 @@ class CellChoices:
         names = [sources_of(kind, node) for node in range(self.nodes)]
         return edge_gates({name: torch.softmax(arch[name].detach(), -1) for name in names}, kind, self.nodes)
 
-    def _harden(self, logits: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One-hot gates, and which edges are kept, from logits and the weights of the edges where they have some."""
+    def _chosen(self, arch: Params, kind: str) -> list[Tensor]:
+        """The number of each node's strongest pair, `[*tasks]`; empty where inputs are not learned."""
+        learned = range(self.nodes) if self.learns_inputs else ()
+        tables = [arch[pairs_name(kind, node)].detach() for node in learned]
+        return [table.sort(dim=-1, descending=True, stable=True).indices[..., 0] for table in tables]
+
+    def _harden(self, logits: Tensor, weight: Tensor | None, chosen: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """One-hot gates, and which edges are kept.
+
+        From logits, the weights of the edges where they have some, and the pairs of the nodes where they are learned.
+        """
         p = torch.softmax(logits, dim=-1)
         if NONE in self.primitives:
             p = p.index_fill(-1, torch.tensor(self.primitives.index(NONE), device=p.device), -1.0)
@@ -170,7 +200,10 @@ class CellChoices:
         kept = torch.zeros_like(strength, dtype=torch.bool)
         for node in range(self.nodes):
             rows = self._into(node)
-            strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
+            if chosen:
+                strongest = torch.tensor(pairs(node), device=p.device)[chosen[node]]
+            else:
+                strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
             kept[..., rows] = kept[..., rows].scatter(-1, strongest, True)
         if NONE in self.primitives:
             op = op.where(kept, self.primitives.index(NONE))
@@ -204,11 +237,11 @@ class CellChoices:
         for node in range(self.nodes):
             into = sorted(edge for edge in edges if edge.target == node + 2)
             sources = tuple(edge.source for edge in into)
-            if sources not in _pairs(node):
+            if sources not in pairs(node):
                 raise GenotypeError(
                     f"{kind} cell, node {node + 2}: expected edges from two different states, got {list(sources)}"
                 )
-            yield _pairs(node).index(sources)
+            yield pairs(node).index(sources)
             yield from (self.ops.index(edge.op) for edge in into)
 
     @cached_property
@@ -220,7 +253,3 @@ class CellChoices:
     def _ends(self) -> list[tuple[int, int]]:
         """The inverse of `_rows`."""
         return edge_ends(self.nodes)
-
-
-def _pairs(node: int) -> list[tuple[int, int]]:
-    return list(combinations(range(node + 2), 2))

@@ -1,11 +1,12 @@
 """What the spaces of DARTS-like cells share: all but stem, stack, and published sizes.
 
-`FewShot` and `Darts` are such spaces. Each says how its network is put together; the choices, the parse rule and the
-gates are those of `CellChoices`.
+`FewShot`, `Darts` and `MetaNas` are such spaces. Each says how its network is put together, and which operations it
+has where they are not DARTS's; the choices, the parse rule and the gates are those of `CellChoices`.
 """
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -40,14 +41,19 @@ class CellSpace(ABC):
     A child keeps width and depth of the supernet and inherits its weights; its norms stay without scale and shift.
     """
 
+    primitives: ClassVar[tuple[str, ...]] = PRIMITIVES
+    """See `SearchSpace`."""
+    learns_inputs: ClassVar[bool] = False
+    """Whether pairs of a node's inputs have logits of their own."""
+
     width: int
-    """Channels of a node in the first cells, even; every reduction cell doubles them."""
+    """Channels of a node in the first cells, even."""
     nodes: int
     """Intermediate nodes of a cell, 1 to 8."""
-    partial: int
+    partial: int = 1
     """Operations see 1/partial of the channels of a state; 1 for all. A child of such a space keeps this, and the
     weights that it inherits; what is trained from scratch (`metanas.networks`) has all channels."""
-    options: Plan | None
+    options: Plan | None = None
     """The operations that each edge of each kind may carry, `none` among them; None means all, on every edge."""
 
     @abstractmethod
@@ -57,17 +63,14 @@ class CellSpace(ABC):
     @cached_property
     def choices(self) -> CellChoices:
         """The choices of the two cells."""
-        return CellChoices(KINDS, self.nodes, PRIMITIVES, self.options, weighs_sources=self.partial > 1)
+        return CellChoices(
+            KINDS, self.nodes, self.primitives, self.options, self.partial > 1, learns_inputs=self.learns_inputs
+        )
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """See `SearchSpace`."""
         return self.choices.decisions
-
-    @property
-    def primitives(self) -> tuple[str, ...]:
-        """See `SearchSpace`."""
-        return PRIMITIVES
 
     @property
     def wiring(self) -> Wiring:

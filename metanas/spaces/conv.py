@@ -13,23 +13,24 @@ from torch import Tensor, nn
 
 
 class Conv(nn.Module):
-    """A square convolution without bias that keeps the size (divided by the stride)."""
+    """A convolution without bias that keeps the size (divided by the stride), square unless `kernel` is a pair."""
 
     def __init__(
         self,
         channels_in: int,
         channels_out: int,
-        kernel: int,
+        kernel: int | tuple[int, int],
         *,
         stride: int = 1,
         dilation: int = 1,
         groups: int = 1,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(channels_out, channels_in // groups, kernel, kernel))
+        sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        self.weight = nn.Parameter(torch.empty(channels_out, channels_in // groups, *sides))
         self.stride = stride
         self.dilation = dilation
-        self.padding = dilation * (kernel // 2)
+        self.padding = tuple(dilation * (side // 2) for side in sides)
         self.groups = groups
 
     @property

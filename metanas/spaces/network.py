@@ -10,6 +10,7 @@ from metanas.spaces.cell import Cell
 from metanas.spaces.conv import Conv, dense, fold
 from metanas.spaces.edges import Choice, Taken, take
 from metanas.spaces.head import Head, LinearHead
+from metanas.spaces.input_pairs import shared_out
 from metanas.spaces.mixed import is_mixable, mixed
 from metanas.spaces.norm import Norm
 from metanas.spaces.partial import edge_gates
@@ -57,10 +58,11 @@ class CellNetwork(nn.Module):
     Args:
         stem: maps images to `stem_channels` features; called as `stem(x, rows)`.
         stem_channels: its output channels.
-        kinds: the kind of every cell, in order; a cell of kind `reduction` halves resolution and doubles the width.
+        kinds: the kind of every cell, in order; a cell of kind `reduction` halves the resolution.
         plan: what every edge of each kind carries.
         primitives: all operation names, in the order of the gate columns.
         width: channels of a node in the first cell.
+        growth: what every reduction multiplies them by.
         n_way: classes.
         maps: height and width of the last cell's output for a relation head; None for a linear one on its average.
         partial: operations see 1/partial of the channels; the gates then have tables for the edges too, see `partial`.
@@ -75,6 +77,7 @@ class CellNetwork(nn.Module):
         plan: Plan,
         primitives: Sequence[str],
         width: int,
+        growth: int = 2,
         n_way: int,
         maps: tuple[int, int] | None = None,
         partial: int = 1,
@@ -87,7 +90,7 @@ class CellNetwork(nn.Module):
         after_reduction = False
         for kind in kinds:
             reduction = kind == "reduction"
-            width *= 2 if reduction else 1
+            width *= growth if reduction else 1
             cells.append(
                 Cell(
                     plan[kind],
@@ -119,13 +122,15 @@ class CellNetwork(nn.Module):
 
         Args:
             x: the batch.
-            gates: one number per option, `[*tasks, edges, ops]` by cell kind, and with partial channels `[*tasks, 1,
-                sources]` for every node; None for a child, whose options are all taken.
+            gates: one number per option, `[*tasks, edges, ops]` by cell kind; for every node also `[*tasks, 1,
+                sources]` with partial channels, `[*tasks, pairs]` where inputs are learned; None for a child, whose
+                options are all taken.
             sparse: leave out options whose gate is exactly zero. Their gates then get no gradient.
             rows: normalise with the statistics of the first `rows` images only; None means the whole batch.
             headless: the features that class means are taken of, `[*tasks, n, features]`, instead of the logits.
             after_skip: see `Edges.forward`.
         """
+        gates = None if gates is None else shared_out(gates)
         s0 = s1 = self.stem(fold(x), rows)
         taken: dict[str, dict[Choice, Taken]] = {}
         passed: dict[str, Tensor] = {}

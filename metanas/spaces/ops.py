@@ -133,6 +133,23 @@ class SeparableConv(nn.Module):
         return out
 
 
+class FactorizedConv(nn.Module):
+    """ReLU, 1 x k convolution at the stride of the edge, k x 1 convolution, norm (NASNet, arXiv 1707.07012)."""
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.rows = Conv(channels, channels, (1, kernel), stride=stride)
+        self.columns = Conv(channels, channels, (kernel, 1))
+        self.norm = Norm(channels)
+
+    def forward(
+        self, x: Tensor, rows: int | None = None, *, active: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:
+        """Features `[n, C, ceil(h / stride), ceil(w / stride)]`."""
+        out: Tensor = self.norm(self.columns(self.rows(rectified(x, active))), rows, gate)
+        return out
+
+
 OPS: Ops = {
     "max_pool_3x3": lambda c, s: Pool(s, kind="max", norm=Norm(c)),
     "avg_pool_3x3": lambda c, s: Pool(s, kind="average", norm=Norm(c)),
@@ -141,5 +158,7 @@ OPS: Ops = {
     "sep_conv_5x5": lambda c, s: SeparableConv(c, 5, s),
     "dil_conv_3x3": lambda c, s: DepthwiseBlock(c, 3, s, dilation=2),
     "dil_conv_5x5": lambda c, s: DepthwiseBlock(c, 5, s, dilation=2),
+    "conv_3x3": lambda c, s: DepthwiseBlock(c, 3, s),
+    "conv_1x5_5x1": lambda c, s: FactorizedConv(c, 5, s),
 }
-"""DARTS's operations, without `none`."""
+"""DARTS's operations, without `none`, and the two further ones of MetaNAS, whose `conv_3x3` is depthwise too."""

@@ -72,7 +72,7 @@ class SearchSpace(ArchitectureSpace, Protocol):
 
     @property
     def primitives(self) -> tuple[str, ...]:
-        """The operations, in the order of the last axis of `logits`."""
+        """The operations, in the order of the last axis of the `logits` of a kind of cell."""
         ...
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
@@ -80,7 +80,11 @@ class SearchSpace(ArchitectureSpace, Protocol):
         ...
 
     def logits(self) -> Params:
-        """Architecture logits that prefer nothing: zeros, and `NEVER` for options that are left out."""
+        """Architecture logits that prefer nothing: zeros, and `NEVER` for options that are left out.
+
+        `[edges, ops]` by cell kind; for every node also `[1, sources]` with partial channels (see `partial`), `[pairs]`
+        where inputs are learned (see `input_pairs`). The last axis of every entry is one choice.
+        """
         ...
 
     def encode(self, genotype: Genotype) -> Params:

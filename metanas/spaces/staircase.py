@@ -49,6 +49,7 @@ TINTS = {
 _PREFIXES = {
     "sep_conv": "separable convolution",
     "nor_conv": "convolution",
+    "conv_": "convolution",
     "dil_conv": "dilated convolution",
     "max_pool": "pooling",
     "avg_pool": "pooling",

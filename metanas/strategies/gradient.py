@@ -16,7 +16,8 @@ class Gradient:
     """The inner loop of meta-training, run on a new task; implements `Strategy`.
 
     Lian et al. 2020 (OpenReview r1eowANFvr), section 3.3. Deviation: the adapted weights are kept and inherited by the
-    decoded child, where T-NAS trains every decoded cell from scratch.
+    decoded child, where T-NAS trains every decoded cell from scratch. With a temperature that falls it is MetaNAS's
+    adaptation (Elsken et al. 2020, arXiv 1911.11090, section 3.3), which needs no training after decoding.
     """
 
     relaxation: Relaxation
@@ -26,6 +27,8 @@ class Gradient:
     samples: int = 0
     """Draws of the gates' noise, the same for all tasks and steps, whose mean loss is descended: the expectation under
     a posterior (`metanas.meta.variational`). 0 descends the loss of the noiseless gates."""
+    temperature_first: float | None = None
+    """In the first step, from which it falls; see `Classification`."""
 
     def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
         """See `Strategy`."""
@@ -46,4 +49,4 @@ class Gradient:
         return Mean([replace(plain, noise=noise) for noise in draws])
 
     def _objective(self, problem: Problem) -> Classification:
-        return Classification(problem.net, self.relaxation, self.temperature)
+        return Classification(problem.net, self.relaxation, self.temperature, temperature_first=self.temperature_first)

@@ -23,12 +23,12 @@ class Posterior:
         return {kind: torch.softmax(logits, -1) for kind, logits in self.logits.items()}
 
     def entropies(self) -> Params:
-        """Of each edge in nats, `[edges]` by cell kind: 0 is decided, log(ops) is open."""
+        """Of each edge in nats, `[edges]` by cell kind: 0 is decided, log(ops) is open; of a node's pair a number."""
         return {kind: entropy(logits) for kind, logits in self.logits.items()}
 
     def mean_entropy(self) -> float:
         """Over all edges of all kinds, in nats."""
-        return torch.cat(list(self.entropies().values())).mean().item()
+        return torch.cat([edges.flatten() for edges in self.entropies().values()]).mean().item()
 
     def draw(self, rng: torch.Generator) -> Genotype:
         """An architecture: what the space decodes the logits to after Gumbel noise was added.

@@ -30,6 +30,6 @@ def tune(problem: Problem, choice: Choice, inner: Inner) -> Choice:
     Weights that a child does not hold stay as they are, and so do the logits.
     """
     start = detach(choice.params, requires_grad=True)
-    inner = replace(inner, kl_arch=0.0)  # nothing of the child depends on the logits
-    params = adapt(as_decoded(problem, choice), start, problem.support, inner)
+    still = replace(inner, lr_arch=0.0, kl_arch=0.0)  # gates of children depend on no logits: no pass is spent on them
+    params = adapt(as_decoded(problem, choice), start, problem.support, still)
     return Choice(choice.genotypes, detach(params))

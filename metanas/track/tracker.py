@@ -21,6 +21,9 @@ SEARCH_STEP = "search/step"
 RETRAIN_STEP = "retrain/step"
 """Steps of a training from scratch done when the row was written; the position of each of its rows."""
 
+EXPLORE_STEP = "explore/candidate"
+"""Cells scored by an exploration when the row was written; the position of every row of an exploration."""
+
 EVAL_STEP = "eval/episode"
 """Episodes scored when the row was written; the position of every evaluation row."""
 

@@ -47,6 +47,7 @@ LAYERS = {
         f"{BOTTOM} metanas.optim metanas.objective metanas.meta metanas.spaces metanas.problem tasks",
         "torch numpy",
     ),
+    "metanas.explore": Layer("metanas.errors metanas.spaces tasks.stream", "torch"),
     "metanas.strategies": Layer(
         f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces metanas.problem"
         " metanas.estimators.estimator metanas.estimators.table tasks",
@@ -64,7 +65,7 @@ LAYERS = {
         f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint"
         " metanas.relax metanas.optim"
         " metanas.objective metanas.spaces metanas.networks metanas.meta metanas.search metanas.problem"
-        " metanas.estimators metanas.strategies"
+        " metanas.estimators metanas.explore metanas.strategies"
         " metanas.evaluate metanas.bench tasks",
         "torch numpy PIL matplotlib safetensors omegaconf rich",
     ),

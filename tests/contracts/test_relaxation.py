@@ -6,6 +6,7 @@ import torch
 from metanas.relax.dirichlet import Dirichlet
 from metanas.relax.fixed import Fixed
 from metanas.relax.gumbel_argmax import GumbelArgmax
+from metanas.relax.pruned_softmax import PrunedSoftmax
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
@@ -18,6 +19,7 @@ RELAXATIONS: dict[str, Relaxation] = {
     "softmax": Softmax(),
     "gumbel_softmax": Softmax(sample=True),
     "soft_pruning": SoftPruning(0),
+    "pruned_softmax": PrunedSoftmax(),
     "straight_through": StraightThrough(SPACE.harden),
     "gumbel_argmax": GumbelArgmax(),
     "dirichlet": Dirichlet(),

@@ -14,6 +14,7 @@ from metanas.spaces.darts import Darts
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
+from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.resnet12 import METAOPTNET, ResNet12
 from metanas.spaces.space import SearchSpace
@@ -31,6 +32,8 @@ SPACES: dict[str, SearchSpace] = {
     "darts of partial channels": Darts(width=4, nodes=3, stack=3, partial=4),
     "fewshot of partial channels": FewShot(width=4, nodes=2, partial=2),
     "darts with a relation head": Darts(width=2, nodes=1, stack=3, head="relation"),
+    "metanas": MetaNas(width=2),
+    "metanas with a relation head": MetaNas(width=2, nodes=2, stack=3, head="relation"),
     "nas_bench_201": NasBench201(width=2, cells_a_stage=1),
     "nas_bench_201 of two cells a stage": NasBench201(width=1, cells_a_stage=2),
 }

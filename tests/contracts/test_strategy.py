@@ -10,6 +10,7 @@ from metanas.objective import Classification
 from metanas.params import MetaParams, leaves
 from metanas.problem import Problem, as_decoded, children
 from metanas.relax.fixed import Fixed
+from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
@@ -27,6 +28,12 @@ SPACE, SPEC = FewShot(width=4, nodes=2), TaskSpec(3, 1, 2, (1, 16, 16))
 STRATEGIES: dict[str, Strategy] = {
     "gradient": Gradient(StraightThrough(SPACE.harden), Inner(2, 0.1, 5.0), 0.0),
     "posterior": Gradient(Softmax(sample=True), Inner(2, 0.1, 5.0, kl_arch=1.0), 0.5, samples=2),
+    "metanas": Gradient(
+        SoftPruning(0),
+        Inner(3, 0.01, 0.1, True, optimiser="adam", alternate=True, arch_steps=2),
+        0.1,
+        temperature_first=1.0,
+    ),
     "prior": Prior(),
     "random": Random(),
     "uniform": Uniform(Inner(2, 0.1, 5.0)),

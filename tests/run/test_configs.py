@@ -6,11 +6,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from metanas.config import Experiment
+from metanas.config.exploration import Exploration
 from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
-from metanas.config_file import load_any, load_experiment, load_retrain, load_search
+from metanas.config_file import load_any, load_experiment, load_exploration, load_retrain, load_search
 from metanas.run.demo import demo_experiment
 from metanas.run.directory import RunDirectory
+from metanas.run.explore import explore
 from metanas.run.meta_train import meta_train
 from metanas.run.retrain import retrain
 from metanas.run.search import search
@@ -73,6 +75,13 @@ class TestConfiguration:
             retrain("darts_v2", load_retrain(path, [*retrained_on, "images.batch=20"]), directory, quiet=True)
             (row,) = read_rows(directory.metrics)
             assert row["retrain/step"] == 1
+            return
+        if isinstance(found, Exploration):
+            tiny = [item for item in SMALLER if not item.startswith("meta.validate_every")]
+            one = [*tiny, "space.nodes=1", "explore.first=1", "meta.validate_episodes=2"]
+            assert explore(load_exploration(path, one), directory, quiet=True)["candidates"] == 1
+            (row,) = read_rows(directory.metrics)
+            assert row["explore/candidate"] == 1
             return
         smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(load_experiment(path, []).space.kind, 1)}"]
         meta_train(load_experiment(path, smaller), directory, quiet=True)

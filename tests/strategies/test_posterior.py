@@ -1,15 +1,21 @@
 """What a posterior over architectures leaves open, and its draws."""
 
+import json
 import math
 from collections import Counter
 
 import pytest
 import torch
 
+from metanas.meta.proximal import Proximal
+from metanas.params import MetaParams
+from metanas.run.posterior_files import posterior_files
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.genotype import check_genotype
+from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.strategies.posterior import Posterior
+from tasks.episode import Batch
 from tasks.stream import stream
 
 DRAWS = 4000
@@ -46,3 +52,26 @@ def test_an_open_posterior_draws_many_cells_of_the_space() -> None:
     assert len(set(drawn)) > 15
     assert posterior.mean_entropy() == pytest.approx(math.log(8))
     assert {kind: edges.shape for kind, edges in posterior.entropies().items()} == {"normal": (5,), "reduction": (5,)}
+
+
+def test_pairs_of_inputs_are_choices_like_edges() -> None:
+    space = MetaNas(width=2, nodes=2, stack=2)
+    posterior = Posterior(space, space.logits())
+    entropies = posterior.entropies()
+    assert entropies["normal/inputs/1"].item() == pytest.approx(math.log(3))
+    assert min(e.min() for e in entropies.values()) == 0  # the first node has one pair
+    entries = sum(e.numel() for e in entropies.values())
+    total = sum(float(e.sum()) for e in entropies.values())
+    assert posterior.mean_entropy() == pytest.approx(total / entries)
+    content = json.loads(posterior_files(posterior, 2, stream(0, "draws"))["posterior.json"])
+    assert set(content["cells"]) == {"normal", "reduction"}
+    assert content["inputs"]["normal/inputs/1"] == pytest.approx([1 / 3] * 3)
+
+
+def test_the_divergence_of_pairs_is_each_task_s_own() -> None:
+    start = MetaParams({}, {"cell": torch.zeros(2, 5, 7), "cell/inputs/0": torch.zeros(2, 3)})
+    now = MetaParams({}, {"cell": torch.zeros(2, 5, 7), "cell/inputs/0": torch.tensor([[0.0, 0, 0], [2.0, 0, 0]])})
+    batch = Batch(torch.zeros(2, 4, 1, 8, 8), torch.zeros(2, 4, dtype=torch.long))
+    pulled = Proximal(lambda params, images: torch.zeros(2), start, [0.0, 0.0], 1.0)(now, batch)
+    p = torch.softmax(torch.tensor([2.0, 0, 0]), -1)
+    torch.testing.assert_close(pulled, torch.stack([torch.tensor(0.0), (p * (3 * p).log()).sum() / 4]))

@@ -1,0 +1,59 @@
+"""A step of meta-training, and a look at validation classes: what every meta-trained network goes through."""
+
+import math
+import time
+
+import torch
+
+from metanas.errors import NonFiniteError
+from metanas.evaluate.interval import Interval, interval
+from metanas.meta.learner import MetaLearner
+from metanas.parallel import Crew
+from metanas.params import MetaParams, Metrics, tree_map
+from metanas.run.state import Progressed
+from metanas.run.workbench import Workbench
+from metanas.spaces.initial import initial_weights
+from tasks.episode import spans
+from tasks.stream import stream
+
+
+def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
+    """The state before the first step: a function of the experiment alone."""
+    seed, std = bench.experiment.seed, bench.experiment.meta.arch_std
+    weights = initial_weights(bench.net, stream(seed, "weights"))
+    arch = {
+        kind: logits + std * torch.randn(logits.shape, generator=stream(seed, "arch", kind))
+        for kind, logits in bench.space.logits().items()
+    }
+    start = MetaParams(weights, arch)
+    start = start._replace(rates=bench.experiment.inner.initial_rates(start))
+    start = tree_map(lambda t: t.to(bench.device), start)
+    return Progressed(learner.init(start), 0, 0.0, -1.0)
+
+
+def outer_step(bench: Workbench, learner: MetaLearner, crew: Crew, state: Progressed) -> tuple[Progressed, Metrics]:
+    """One outer step: a function of the state and the experiment alone; `crew` works as a `Teacher`."""
+    meta = bench.experiment.meta
+    began = time.perf_counter()
+    i = state.iteration
+    parts = spans(i * meta.tasks, (i + 1) * meta.tasks, meta.chunk)
+    verdicts = crew.map("verdict", [(state.learner.params, i, *part) for part in parts])
+    scale = meta.cosine + (1 - meta.cosine) * (1 + math.cos(math.pi * i / meta.iterations)) / 2
+    try:
+        moved, metrics = learner.step(state.learner, verdicts, scale, rest_arch=meta.is_warming(i))
+    except NonFiniteError as error:
+        raise NonFiniteError(f"outer iteration {i}: {error}") from error
+    metrics["meta/temperature"] = bench.experiment.temperature(i)
+    metrics["seconds"] = time.perf_counter() - began
+    return state._replace(learner=moved, iteration=i + 1), metrics
+
+
+def validation_scores(bench: Workbench, crew: Crew, params: MetaParams) -> dict[str, Interval]:
+    """The accuracy of the deployed networks on validation classes of every data set of meta-training."""
+    experiment = bench.experiment
+    parts = spans(0, experiment.meta.validate_episodes, experiment.evaluate.chunk)
+    scores: dict[str, Interval] = {}
+    for i, source in enumerate(experiment.data.sources):
+        found = crew.map("scores", [(params, i, *part) for part in parts])
+        scores[source] = interval([value for part in found for value in part])
+    return scores
