@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
+from metanas.allocator import release_freed_memory
 from metanas.errors import RunError
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
     """How far `work` makes the memory of a process grow at its peak, in bytes.
 
-    It runs in a forked process of its own; called before any other work, no memory is left over for it to use.
+    It runs in a forked process of its own, to which no memory is left over that this one has freed.
     """
+    release_freed_memory()
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_grow, args=(work, there))

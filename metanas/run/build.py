@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy
 import torch
 
+from metanas.allocator import keep_freed_memory
 from metanas.config import Adapt, Data, Experiment, Relax, Space
 from metanas.config.search import SearchExperiment
 from metanas.config_file import AnyExperiment
@@ -28,7 +29,6 @@ from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
-from metanas.run.allocator import keep_freed_memory
 from metanas.spaces.backbone import Backbone
 from metanas.spaces.cell_choices import NONE
 from metanas.spaces.conv4 import Conv4

@@ -15,13 +15,14 @@ class Layer(NamedTuple):
     """Packages from outside, as they are imported; the standard library goes without saying."""
 
 
-BOTTOM = "metanas.errors metanas.atomic metanas.params metanas.categorical metanas.parallel"
+BOTTOM = "metanas.errors metanas.allocator metanas.atomic metanas.params metanas.categorical metanas.parallel"
 
 # From the bottom up. A name stands for the module and for everything below it.
 LAYERS = {
     "tasks": Layer("", "torch torchvision numpy PIL matplotlib fontTools scipy"),
     "metanas": Layer("", ""),  # the package's own __init__, which `metanas --help` pays for
     "metanas.errors": Layer("tasks.errors", ""),
+    "metanas.allocator": Layer("", ""),
     "metanas.atomic": Layer("", ""),
     "metanas.params": Layer("metanas.errors", "torch"),
     "metanas.categorical": Layer("", "torch"),

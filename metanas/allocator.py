@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what a step has freed for the next one.
+"""The C library's allocator: told to keep what a step has freed for the next one, or to give it back.
 
 By default it hands large blocks back to the kernel, which then clears and maps a new page for every 4 KiB of the next
 activation. Every step of a training frees and asks for the same memory.
@@ -15,3 +15,10 @@ def keep_freed_memory() -> bool:
     """Sets it for this process and those that it forks; False where the C library has no such setting."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and bool(mallopt(_TRIM, _MOST_KEPT)) and bool(mallopt(_MMAP, _LARGEST))
+
+
+def release_freed_memory() -> None:
+    """Gives what is kept back to the kernel, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

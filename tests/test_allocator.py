@@ -6,7 +6,7 @@ import pytest
 
 COUNT = """
 import resource, sys, torch
-from metanas.run.allocator import keep_freed_memory
+from metanas.allocator import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
