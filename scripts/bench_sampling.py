@@ -126,7 +126,7 @@ def share(meta_batch: int) -> dict[str, Any]:
     experiment = Experiment()
     bench = Workbench.of(experiment)
     data = build.dataset(experiment.data)
-    train = build.training(experiment, [data], bench.device)
+    train = build.training(experiment, [data])
     teacher = Teacher(bench, build.learner(experiment).gradient, train, ())
     start = MetaParams(initial_weights(bench.net, stream(0, "weights")), bench.space.logits())
     teacher.verdict(start, 0, 0, meta_batch)

@@ -7,7 +7,7 @@ from metanas.config.data import Data, Task
 from metanas.config.judging import Adapt, Evaluate
 from metanas.config.meta import METRIC, Meta
 from metanas.config.network import Relax, Space
-from metanas.config.ranges import between
+from metanas.config.ranges import between, check_name
 from metanas.config.tracking import Track
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
@@ -37,8 +37,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         between("threads", self.threads, 0, 1024)
-        if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
-            raise ConfigError(f"name must be usable as a directory name, got {self.name!r}")
+        check_name(self.name)
         adapt = self.adapt
         is_stepless = adapt.steps == adapt.child_steps == 0
         if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier == "means"):
@@ -47,7 +46,6 @@ class Experiment:
                 f"adapt.child_steps=0 adapt.classifier=means, got {adapt.steps}, {adapt.child_steps} and "
                 f"{adapt.classifier}; set these three too"
             )
-
         if self.inner.rates != "fixed" and self.meta.gradient not in ("maml", "variational"):
             raise ConfigError(
                 f"inner.rates={self.inner.rates} is learned through the inner loop, which meta.gradient=maml and "
@@ -58,12 +56,11 @@ class Experiment:
                 "meta.gradient=variational needs inner.kl_arch above 0, got 0, which is meta.gradient=maml; 1 is "
                 "Bayes' rule"
             )
-
-        inner = self.inner
-        if inner.optimiser == "adam" and self.meta.gradient == "maml" and not inner.first_order:
+        is_exact = self.meta.gradient in ("maml", "variational") and not self.inner.first_order
+        if self.inner.optimiser == "adam" and is_exact:
             raise ConfigError(
                 "inner.optimiser=adam cannot be differentiated through: expected inner.first_order=true with "
-                "meta.gradient=maml, got false; or take meta.gradient=reptile, or inner.optimiser=sgd"
+                f"meta.gradient={self.meta.gradient}, got false; or take meta.gradient=reptile, or inner.optimiser=sgd"
             )
 
     def temperature_first(self, iteration: int) -> float | None:

@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from metanas.atomic import write_atomically
-from metanas.errors import RunError
 from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
-from metanas.evaluate.run_files import Record, environment, existing, figure, record, text
+from metanas.evaluate.run_files import Record, environment, existing, figure, record, text, write_page
 from metanas.evaluate.wording import MISSING, count, nats, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
 
@@ -35,8 +33,9 @@ def write_report(run_dir: Path) -> Path:
     config = text(run_dir / "config.yaml")
     rows = read_rows(existing(run_dir / "metrics.jsonl"))
     env, result, arch = (record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
-    try:
-        parts = [
+
+    def build() -> list[Html]:
+        return [
             page.heading(run_dir.resolve().name, _subtitle(result)),
             *(_evaluated(result) if result else _unevaluated(run_dir)),
             *_training(rows),
@@ -46,14 +45,10 @@ def write_report(run_dir: Path) -> Path:
             *environment(env),
             _reproduction(run_dir, env),
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"expected a result.json and an arch.json as an evaluation writes them in {run_dir}, "
-            f"got {type(error).__name__}: {error}; evaluate the run again"
-        ) from error
-    path = run_dir / "report.html"
-    write_atomically(path, page.page(f"{run_dir.resolve().name}: report", *parts).encode())
-    return path
+
+    return write_page(
+        run_dir, build, "a result.json and an arch.json as an evaluation writes them", "evaluate the run again"
+    )
 
 
 def _subtitle(result: Record) -> str:

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from metanas.atomic import write_atomically
-from metanas.errors import RunError
 from metanas.evaluate import page
 from metanas.evaluate.epoch_curves import Panel, epoch_curves
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
-from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text
+from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text, write_page
 from metanas.evaluate.wording import count, percent, plain, seconds
 from metanas.track.jsonl import read_rows
 
@@ -31,8 +29,9 @@ def write_retrain_report(run_dir: Path) -> Path:
     rows = read_rows(existing(run_dir / "metrics.jsonl"))
     env, result = (record(run_dir / name) for name in ("env.json", "result.json"))
     name = run_dir.resolve().name
-    try:
-        parts = [
+
+    def build() -> list[Html]:
+        return [
             page.heading(name, "cells trained from scratch"),
             *(_finished(result, env) if result else _unfinished(run_dir)),
             *_course(rows),
@@ -41,14 +40,10 @@ def write_retrain_report(run_dir: Path) -> Path:
             *environment(env),
             _reproduction(run_dir),
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"expected a result.json as a training from scratch writes it in {run_dir}, "
-            f"got {type(error).__name__}: {error}; continue the training with --resume"
-        ) from error
-    path = run_dir / "report.html"
-    write_atomically(path, page.page(f"{name}: report", *parts).encode())
-    return path
+
+    return write_page(
+        run_dir, build, "a result.json as a training from scratch writes it", "continue the training with --resume"
+    )
 
 
 def _finished(result: Record, env: Record) -> list[Html]:

@@ -1,10 +1,11 @@
 """The files of a run directory as a report reads them, and the parts of a page that all reports share."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metanas.atomic import write_atomically
 from metanas.errors import RunError
 from metanas.evaluate import figures, page
 from metanas.evaluate.page import Html
@@ -42,6 +43,22 @@ def record(path: Path) -> Record:
     if not isinstance(found, dict):
         raise RunError(f"expected a JSON object in {path}, got {type(found).__name__}; evaluate the run again")
     return found
+
+
+def write_page(run_dir: Path, build: Callable[[], Sequence[Html]], expected: str, remedy: str) -> Path:
+    """Writes what `build` makes of a run's files as `run_dir/report.html`, and returns its path.
+
+    Raises:
+        RunError: a file has another content than `build` relies on: `expected` says what it should be, `remedy` what
+            to do.
+    """
+    try:
+        parts = build()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"expected {expected} in {run_dir}, got {type(error).__name__}: {error}; {remedy}") from error
+    path = run_dir / "report.html"
+    write_atomically(path, page.page(f"{run_dir.resolve().name}: report", *parts).encode())
+    return path
 
 
 def environment(env: Record) -> list[Html]:

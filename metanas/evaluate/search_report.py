@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from metanas.atomic import write_atomically
 from metanas.errors import RunError
 from metanas.evaluate import figures, page, search_figures
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
-from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text
+from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text, write_page
 from metanas.evaluate.search_cost import MOST, compared, epochs_of
 from metanas.evaluate.wording import count, percent, plain, seconds
 from metanas.track.jsonl import read_rows
@@ -33,8 +32,9 @@ def write_search_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
     rows = read_rows(existing(run_dir / "metrics.jsonl"))
     env, result, arch = (record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
     name = run_dir.resolve().name
-    try:
-        parts = [
+
+    def build() -> list[Html]:
+        return [
             page.heading(name, "single-task architecture search"),
             *(_finished(result) if result else _unfinished(run_dir)),
             *_table(cast(Record, result.get("nas_bench_201", {}))),
@@ -46,14 +46,8 @@ def write_search_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
             *environment(env),
             _reproduction(run_dir),
         ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"expected a result.json and an arch.json as a search writes them in {run_dir}, "
-            f"got {type(error).__name__}: {error}; search again"
-        ) from error
-    path = run_dir / "report.html"
-    write_atomically(path, page.page(f"{name}: report", *parts).encode())
-    return path
+
+    return write_page(run_dir, build, "a result.json and an arch.json as a search writes them", "search again")
 
 
 def _finished(result: Record) -> list[Html]:

@@ -66,19 +66,19 @@ _LOG = logging.getLogger(__name__)
 SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
     "fewshot": lambda space, head: FewShot(space.width, space.nodes, head, space.partial),
     "darts": lambda space, head: Darts(
-        space.width, space.nodes, space.cells or Darts.stack, head=head, partial=space.partial
+        space.width, space.nodes, _given(space.cells, Darts.stack), head=head, partial=space.partial
     ),
-    "metanas": lambda space, head: MetaNas(space.width, space.nodes, **_given(stack=space.cells), head=head),
-    "nas_bench_201": lambda space, head: NasBench201(space.width, **_given(cells_a_stage=space.cells), head=head),
+    "metanas": lambda space, head: MetaNas(space.width, space.nodes, _given(space.cells, MetaNas.stack), head),
+    "nas_bench_201": lambda space, head: NasBench201(space.width, _given(space.cells, NasBench201.cells_a_stage), head),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),
     "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, TADAM, head)),
 }
 
 
-def _given(**sizes: int | None) -> dict[str, int]:
-    """Those that are not None; a space knows its published size itself."""
-    return {name: size for name, size in sizes.items() if size is not None}
+def _given(cells: int | None, published: int) -> int:
+    """`cells`, or as many as published where none are asked for."""
+    return published if cells is None else cells
 
 
 GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
@@ -174,21 +174,21 @@ def spec(experiment: Experiment, *, n_query: int | None = None) -> TaskSpec:
     return TaskSpec(task.n_way, task.k_shot, n_query or task.n_query, image, task.varied)
 
 
-def episodes(experiment: Experiment, found: Dataset, split: SplitName, where: torch.device) -> Episodes:
-    """The episodes of one split, the same for every method that is compared on them."""
+def episodes(experiment: Experiment, found: Dataset, split: SplitName) -> Episodes:
+    """The episodes of one split on the device of `found`, the same for every method that is compared on them."""
     n_query = None if split == "train" else experiment.evaluate.n_query
-    bank = found[split].to(where)  # its name holds the split, so no two splits draw alike
+    bank = found[split]  # its name holds the split, so no two splits draw alike
     shape, task, seed = spec(experiment, n_query=n_query), experiment.task, experiment.seed
     if task.varied:
         return VariedSampler(bank, shape, seed, least_way=task.least_way, most_support=task.most_support)
     return EpisodeSampler(bank, shape, seed)
 
 
-def training(experiment: Experiment, parts: Sequence[Dataset], where: torch.device) -> Episodes:
+def training(experiment: Experiment, parts: Sequence[Dataset]) -> Episodes:
     """The episodes of meta-training: those of the data sets `parts`, the first of them `data.source`, mixed."""
     data = experiment.data
     check_mixable(parts)
-    members = [episodes(experiment, part, "train", where) for part in parts]
+    members = [episodes(experiment, part, "train") for part in parts]
     if len(members) == 1:
         return members[0]
     weights = [len(part.split.train) for part in parts] if data.mixing == "proportional" else None

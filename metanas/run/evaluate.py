@@ -44,15 +44,17 @@ def evaluate(
     restored = restore(directory, experiment)
     bench, start = restored.bench, restored.state.learner.params
     judges: dict[str, Episodes] = {}
+    names = []
     for source in experiment.evaluate.sources or experiment.data.sources:
         data = build.dataset(experiment.data.of(source)).to(bench.device)
         build.check_unseen(directory.experiment(), data, split)
-        judges[data.name] = build.episodes(experiment, data, split, bench.device)
+        judges[source] = build.episodes(experiment, data, split)
+        names.append(data.name)
     pooled = Comparison(bench, start)
     parts: dict[str, dict[str, Summary]] = {}
     known: dict[Genotype, Cost] = {}
     with directory.locked(), Interrupt() as interrupt:
-        for name, episodes in judges.items():
+        for source, episodes in judges.items():
             comparison = Comparison(bench, start)
             costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
             for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
@@ -60,10 +62,10 @@ def evaluate(
                 comparison.clock(alone)
                 interrupt.check()
             pooled.extend(comparison.scores)
-            parts[name] = comparison.summary(costs)
+            parts[source] = comparison.summary(costs)
             known |= costs
         baselines = averaged(pooled.summary(known), parts)
-        result = summarise(pooled, baselines, restored, " + ".join(parts), split)
+        result = summarise(pooled, baselines, restored, " + ".join(names), split)
         if len(parts) > 1:
             result["sources"] = parts
         directory.write_json("result.json", result)

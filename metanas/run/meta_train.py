@@ -41,8 +41,8 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
     bench = Workbench.of(experiment)
     data = [build.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
-    train = build.training(experiment, data, bench.device)
-    validation = tuple(build.episodes(experiment, part, "validation", bench.device) for part in data)
+    train = build.training(experiment, data)
+    validation = tuple(build.episodes(experiment, part, "validation") for part in data)
     learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else begin(bench, learner)
     if not resume:
@@ -137,20 +137,14 @@ class _Loop:
         trackers.artifact("genotype", "genotype", path, ("latest",))
 
     def describe(self, state: Progressed, seconds: float) -> Metrics:
-        """What the prior looks like now where architectures are searched, and the speed."""
-        arch, meta = state.learner.params.arch, self.bench.experiment.meta
-        speed = {"meta/tasks_per_s": meta.tasks / seconds}
-        if not arch:
-            return speed
-        cells = self.bench.space.cells(self.bench.space.decode(arch))
-        ops = [edge.op for edges in cells.values() for edge in edges]
-        factors = [rate.exp() for rate in state.learner.params.rates.values()]
-        row = {
-            **speed,
-            **describe(arch),
-            "arch/skip_ratio": ops.count("skip_connect") / len(ops),
-        }
-        if factors:
+        """The speed, what the prior looks like now where cells are searched, and how far learned rates moved."""
+        params, row = state.learner.params, {"meta/tasks_per_s": self.bench.experiment.meta.tasks / seconds}
+        if params.arch:
+            cells = self.bench.space.cells(self.bench.space.decode(params.arch))
+            ops = [edge.op for edges in cells.values() for edge in edges]
+            row |= {**describe(params.arch), "arch/skip_ratio": ops.count("skip_connect") / len(ops)}
+        if params.rates:
+            factors = [rate.exp() for rate in params.rates.values()]
             row |= {
                 "rates/least": min(f.min().item() for f in factors),
                 "rates/most": max(f.max().item() for f in factors),

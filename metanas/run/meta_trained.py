@@ -43,8 +43,8 @@ class MetaTrained:
         teacher = Teacher(
             bench,
             Executor(learner.gradient, experiment.meta.execute),
-            build.training(experiment, self.data, bench.device),
-            tuple(build.episodes(experiment, part, "validation", bench.device) for part in self.data),
+            build.training(experiment, self.data),
+            tuple(build.episodes(experiment, part, "validation") for part in self.data),
         )
         state = begin(bench, learner)
         with Crew(teacher, build.processes(experiment)) as crew:

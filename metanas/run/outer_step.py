@@ -3,29 +3,20 @@
 import math
 import time
 
-import torch
-
 from metanas.errors import NonFiniteError
 from metanas.evaluate.interval import Interval, interval
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
+from metanas.run.drawn import drawn
 from metanas.run.state import Progressed
 from metanas.run.workbench import Workbench
-from metanas.spaces.initial import initial_weights
 from tasks.episode import spans
-from tasks.stream import stream
 
 
 def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
     """The state before the first step: a function of the experiment alone."""
-    seed, std = bench.experiment.seed, bench.experiment.meta.arch_std
-    weights = initial_weights(bench.net, stream(seed, "weights"))
-    arch = {
-        kind: logits + std * torch.randn(logits.shape, generator=stream(seed, "arch", kind))
-        for kind, logits in bench.space.logits().items()
-    }
-    start = MetaParams(weights, arch)
+    start = drawn(bench.net, bench.space, bench.experiment.meta.arch_std, bench.experiment.seed)
     start = start._replace(rates=bench.experiment.inner.initial_rates(start))
     start = tree_map(lambda t: t.to(bench.device), start)
     return Progressed(learner.init(start), 0, 0.0, -1.0)

@@ -8,29 +8,24 @@ from metanas.errors import ConfigError
 from metanas.params import MetaParams, is_head, tree_map
 from metanas.run.build_search import SearchBench
 from metanas.run.directory import RunDirectory
+from metanas.run.drawn import drawn
 from metanas.run.state import from_plain
-from metanas.spaces.initial import initial_weights
-from tasks.stream import stream
 
 
 def start(bench: SearchBench) -> MetaParams:
     """The parameters before a stage's first step; raises `ConfigError` where `start` names a run of another space."""
     experiment = bench.experiment
     later = ("stage", bench.stage.number) if bench.stage.number else ()
-    weights = initial_weights(bench.net, stream(experiment.seed, "weights", *later))
-    if experiment.start is None or later:
-        std = experiment.search.arch_std
-        arch = {
-            kind: logits + std * torch.randn(logits.shape, generator=stream(experiment.seed, "arch", kind, *later))
-            for kind, logits in bench.space.logits().items()
-        }
-    else:
+    found = drawn(bench.net, bench.space, experiment.search.arch_std, experiment.seed, *later)
+    if experiment.start is not None and not later:
         learned = _learned(Path(experiment.start))
-        head = {name: tensor for name, tensor in weights.items() if is_head(name)}
-        weights = _fitting({name: learned.weights.get(name) for name in weights if name not in head}, weights, bench)
-        weights |= head
-        arch = _fitting({name: learned.arch.get(name) for name in bench.space.logits()}, bench.space.logits(), bench)
-    return tree_map(lambda t: t.to(bench.device), MetaParams(weights, arch))
+        body = {name: learned.weights.get(name) for name in found.weights if not is_head(name)}
+        arch = {name: learned.arch.get(name) for name in found.arch}
+        found = MetaParams(
+            found.weights | _fitting(body, found.weights, bench),  # the head is new
+            _fitting(arch, found.arch, bench),
+        )
+    return tree_map(lambda t: t.to(bench.device), found)
 
 
 def _learned(path: Path) -> MetaParams:

@@ -55,9 +55,8 @@ def test_every_meta_gradient_has_its_name(overrides: list[str], expected: MetaGr
 def test_sources_are_drawn_as_often_as_the_configuration_says(override: str, share: float, pictures: Path) -> None:
     overrides = ["data.mix=[folder]", "data.channels=3", "data.resolution=16", f"data.root={pictures}", override]
     experiment = load_experiment(None, ["task.n_query=1", *overrides])
-    where = torch.device("cpu")
     parts = [build.dataset(experiment.data.of(name)) for name in experiment.data.sources]
-    episodes = build.training(experiment, parts, where)
+    episodes = build.training(experiment, parts)
     assert isinstance(episodes, Mixture)
     assert {episodes[i].support.x.shape for i in range(20)} == {(5, 3, 16, 16)}
     drawn = sum(episodes.member_of(i) for i in range(400)) / 400

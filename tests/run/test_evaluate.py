@@ -165,7 +165,7 @@ def test_the_accuracy_is_the_mean_over_episodes_alone(done) -> None:
     """Tasks that are folded into one call do not see each other."""
     experiment = replace(done.experiment, evaluate=replace(done.experiment.evaluate, checkpoint="best"))
     bench, state, _ = restore(done.directory, experiment)
-    episodes = build.episodes(experiment, build.dataset(experiment.data), "test", bench.device)
+    episodes = build.episodes(experiment, build.dataset(experiment.data), "test")
     alone = []
     for i in range(4):
         episode = stack([episodes[i]])
