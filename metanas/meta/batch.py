@@ -13,8 +13,9 @@ import torch
 
 from metanas.errors import MemoryShortError
 from metanas.meta.gradient import MetaGradient, Verdict
-from metanas.objective import Objective
+from metanas.objective import Objective, blind
 from metanas.params import MetaParams, tree_map
+from metanas.recorder import Engine, is_recorded, recorded
 from tasks.episode import Batch, Episode
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,14 @@ class Executor:
     Args:
         gradient: how tasks are asked.
         how: see `Execute`.
+        engine: whether a call is recorded on a GPU, see `metanas.recorder`; `higher` never is.
     """
 
-    def __init__(self, gradient: MetaGradient, how: Execute = "auto") -> None:
+    def __init__(
+        self, gradient: MetaGradient, how: Execute = "auto", engine: Engine | Literal["higher"] = "auto"
+    ) -> None:
         self.gradient = gradient
+        self._engine = engine
         self._most = 1 if how == "loop" else None  # tasks in a call; None means all
 
     def __call__(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
@@ -49,7 +54,7 @@ class Executor:
             size = min(self._most or tasks, tasks - first)
             part = slice(first, first + size)
             try:
-                verdict = self.gradient(loss, start, Episode(*(Batch(b.x[part], b.y[part]) for b in episodes)))
+                verdict = self._ask(loss, start, Episode(*(Batch(b.x[part], b.y[part]) for b in episodes)))
             except RuntimeError as error:  # torch.OutOfMemoryError is one, and a CPU's has no type of its own
                 if not _is_out_of_memory(error):
                     raise
@@ -57,6 +62,12 @@ class Executor:
                 continue
             yield verdict
             first += size
+
+    def _ask(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
+        device = episodes.support.x.device
+        if not is_recorded(self._engine, device):
+            return self.gradient(loss, start, episodes)
+        return recorded(("verdict", self.gradient), self.gradient, blind(loss, device), start, episodes)
 
     def _halve(self, size: int, error: RuntimeError) -> None:
         """From now on half of `size` tasks in a call; later meta-batches do not try the larger size again."""

@@ -11,6 +11,7 @@ from metanas.meta.ways import narrow
 from metanas.objective import Classification
 from metanas.params import MetaParams, of_task
 from metanas.problem import Choice, Problem, as_decoded
+from metanas.recorder import is_recorded
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
@@ -48,9 +49,11 @@ class Workbench:
                 f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
             )
         spec = build.spec(experiment)
+        device = build.device(experiment)
+        is_recorded(experiment.inner.engine, device)  # refuses what this device cannot do
         return Workbench(
             experiment,
-            build.device(experiment),
+            device,
             space,
             spec,
             space.supernet(spec),

@@ -2,7 +2,7 @@
 
 A CPU library's depthwise convolution is slow backwards, and its second derivative is a loop over the channels. On a map
 of 7x7 a channel's convolution is a matrix of 49 rows, linear in its kernel; matrix products are fast, and so is every
-derivative of theirs. Larger maps are left to `metanas.spaces.sliding`.
+derivative of theirs. Larger maps are left to `metanas.spaces.convolution`.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.spaces.conv import Conv, dense
-from metanas.spaces.sliding import slide
+from metanas.spaces.convolution import slide
 
 LARGEST = 8
 """Height and width of the largest map that is convolved by matrices: their size grows with the fourth power."""
@@ -31,7 +31,7 @@ class Depthwise(Conv):
             return super().forward(x)
         if max(x.shape[2:]) <= LARGEST:
             return self.as_matrices(x)
-        weight = self.weight.reshape(-1, *self.weight.shape[-3:])
+        weight = self.weight.reshape(-1, *self.weight.shape[-3:]).to(x.dtype)
         return slide(x, weight, self.stride, self.dilation)
 
     def as_matrices(self, x: Tensor) -> Tensor:

@@ -44,11 +44,11 @@ def edge_ends(nodes: int, inputs: int = 2) -> list[tuple[int, int]]:
 def take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choice, Taken]:
     """The options to compute: all, or those whose gate is not zero in some task, and then for those tasks alone.
 
-    One gather and one unbind for all gates keep the backward pass short.
+    One unbind for all gates keeps the backward pass short.
     """
     if not sparse:
-        edges, ops = zip(*choices, strict=True)
-        return {c: Taken(g, None) for c, g in zip(choices, gates[..., edges, ops].unbind(-1), strict=True)}
+        columns = gates.flatten(-2).unbind(-1)  # by views: indices would have to be sent to a GPU
+        return {(edge, op): Taken(columns[edge * gates.shape[-1] + op], None) for edge, op in choices}
     used = (gates.detach() != 0).tolist()  # one transfer for all options
     if gates.ndim == 2:
         used = [used]
