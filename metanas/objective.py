@@ -67,6 +67,10 @@ class Objective(Protocol):
         """See `LossFn`."""
         ...
 
+    def blind(self, device: torch.device) -> "Objective":
+        """See `Recordable`."""
+        ...
+
     def with_class_means(self, params: MetaParams, support: Batch) -> MetaParams:
         """`params` with the classifier that the support set defines, differentiable in `params`.
 

@@ -44,7 +44,9 @@ class Conv(nn.Module):
         """Features `[n, tasks * C_in, h, w]` to `[n, tasks * C_out, ceil(h / stride), ceil(w / stride)]`."""
         weight = self.weight.reshape(-1, *self.weight.shape[-3:]).to(x.dtype)
         groups = self.groups * self.tasks
-        if x.device.type != "cpu":  # whose library differentiates a convolution twice group by group
+        if x.device.type != "cpu" and not is_vmapped(
+            x
+        ):  # whose library differentiates a convolution twice group by group
             return convolve(x, weight, self.stride, self.dilation, groups)
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
 
@@ -83,7 +85,12 @@ def dense(x: Tensor) -> Tensor:
 
     One layer hands this order on to the next. Images of one channel have no order to hand on.
     """
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" and not is_vmapped(x) else x
+
+
+def is_vmapped(x: Tensor) -> bool:
+    """Whether `torch.func.vmap` has hidden an axis of `x`; it has no rules for our own gradients, nor for orders."""
+    return torch._C._functorch.is_batchedtensor(x)
 
 
 def join(parts: Sequence[Tensor], tasks: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metanas.spaces.conv import Conv, dense
+from metanas.spaces.conv import Conv, dense, is_vmapped
 from metanas.spaces.convolution import slide
 
 LARGEST = 8
@@ -27,7 +27,7 @@ class Depthwise(Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `Conv.forward`."""
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or is_vmapped(x):
             return super().forward(x)
         if max(x.shape[2:]) <= LARGEST:
             return self.as_matrices(x)

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metanas.spaces.conv import is_vmapped
+
 DIMS = (0, 2, 3)
 EPS = 1e-5
 """Added to every variance."""
@@ -45,7 +47,7 @@ class Norm(nn.Module):
             gate = gate.reshape(-1, 1).repeat(1, x.shape[1] // gate.numel()).flatten()
             scale = gate if scale is None else scale * gate
             shift = None if shift is None else shift * gate
-        if rows is None:
+        if rows is None and not is_vmapped(x):
             out: Tensor = _Normalise.apply(x, scale, shift, self.eps)  # type: ignore[no-untyped-call]
             return out
         out = standardise(x, self.eps, rows)
