@@ -14,7 +14,7 @@ from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
 from metanas.evaluate.run_files import Record, environment, existing, figure, record, text, write_page
-from metanas.evaluate.wording import MISSING, count, nats, percent, plain, points, seconds, task_shape
+from metanas.evaluate.wording import MISSING, count, difference, nats, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def _comparison(result: Record) -> list[Html]:
             str(entry["title"]),
             percent(entry.get("accuracy"), entry.get("ci95")),
             percent(entry.get("accuracy_inductive"), entry.get("ci95_inductive")),
+            difference(entry.get("difference"), entry.get("difference_ci95")),
             count(entry.get("params")),
             count(entry.get("macs")),
             seconds(entry.get("adapt_seconds_median")),
@@ -122,11 +123,14 @@ def _comparison(result: Record) -> list[Html]:
         for entry in networks.values()
     ]
     deployed = _deployed(networks, result)
-    head = ("network", "transductive", "inductive", "parameters", "MACs", "time per task")
+    head = ("network", "transductive", "inductive", "difference", "parameters", "MACs", "time per task")
     return [
         page.section(
             "Comparison",
-            page.paragraph(f"All on the same {result['episodes']} episodes. Marked: the deployed network."),
+            page.paragraph(
+                f"All on the same {result['episodes']} episodes. Marked: the deployed network; difference: how far a "
+                "network is above it in the same episodes, transductive, in points."
+            ),
             page.table(head, rows, deployed),
             figure(figures.comparison(bars), "accuracy of the compared networks", "Mean and 95 % interval."),
         )
