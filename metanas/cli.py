@@ -143,6 +143,23 @@ def evaluate(run: Run, overrides: Overrides = None, split: Split = Split.test, q
 
 
 @app.command()
+def transfer(run: Run, overrides: Overrides = None, split: Split = Split.test, quiet: Quiet = False) -> None:
+    """Give the tasks of each data set the cells that the others' tasks chose; writes RUN/transfer.json and report.html.
+
+    evaluate.sources names the data sets, two or more; overrides may change evaluate.*, adapt.* and data.*.
+    """
+    with plainly():
+        from metanas.run.directory import RunDirectory
+        from metanas.run.transfer import transfer as measure
+        from metanas.run.wording import transfer_table
+
+        directory = RunDirectory(run)
+        result = measure(directory, directory.experiment(overrides or []), split=split.value, quiet=quiet)
+        typer.echo(transfer_table(result))
+        typer.echo(f"report: {directory.path / 'report.html'}")
+
+
+@app.command()
 def adapt(
     run: Run,
     support: Annotated[Path, typer.Option(help="Class folders of labelled images.")],

@@ -22,7 +22,16 @@ class RunError(MetaNasError, OSError):
 
 
 class NonFiniteError(MetaNasError, ArithmeticError):
-    """A loss or gradient that is not a number; names the step and the task."""
+    """A loss or gradient that is not a number; names the step and the task.
+
+    Args:
+        message: for people.
+        tasks: positions in their meta-batch of those that may be at fault, where it is known.
+    """
+
+    def __init__(self, message: str, tasks: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.tasks = tasks
 
 
 class MemoryShortError(MetaNasError, MemoryError):

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from metanas.cli import app
 from metanas.config_file import dump_experiment, load_experiment
 
-VERBS = ["bench", "meta-train", "search", "retrain", "evaluate", "adapt", "report", "config", "demo"]
+VERBS = ["bench", "meta-train", "search", "retrain", "evaluate", "transfer", "adapt", "report", "config", "demo"]
 GROUPS = {"data": ["list", "fetch"]}
 
 

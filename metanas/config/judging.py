@@ -59,6 +59,18 @@ class Adapt:
                 between(f"adapt.{name}", getattr(self, name), 0.0, 1e6)
 
 
+METHODS = (
+    "supernet",
+    "child",
+    "child_tuned",
+    "prior_child",
+    "random_child",
+    "class_means",
+    "nearest_neighbour",
+)
+"""The rows that an evaluation can have (`metanas.run.comparison`)."""
+
+
 @dataclass(frozen=True)
 class Evaluate:
     """How a run is judged."""
@@ -70,6 +82,9 @@ class Evaluate:
     sources: list[str] = field(default_factory=list)
     """Data sets whose classes are shown, each in `episodes` episodes, e.g. [omniglot, glyphs]; without any those of
     meta-training. The headline is the mean over them."""
+    methods: list[str] = field(default_factory=list)
+    """Rows of the comparison beside that of the deployed network, e.g. [prior_child]; without any all that differ. A
+    random cell for each task takes the longest, because each is another network."""
     chunk: int = 8
     """Episodes scored in one call, in one process."""
     timed: int = 10
@@ -83,5 +98,8 @@ class Evaluate:
         for name in self.sources:
             if name not in CARDS or self.sources.count(name) > 1:
                 raise ConfigError(f"evaluate.sources names data sets, each once, of {', '.join(CARDS)}, got {name!r}")
+        for name in self.methods:
+            if name not in METHODS or self.methods.count(name) > 1:
+                raise ConfigError(f"evaluate.methods names rows, each once, of {', '.join(METHODS)}, got {name!r}")
         between("evaluate.chunk", self.chunk, 1, 10**6)
         between("evaluate.timed", self.timed, 1, 10**6)

@@ -51,6 +51,11 @@ class Meta:
     """Meta-training ends after that many validations in a row without a new best one; 0 runs all iterations."""
     save_every: int = 50
     """Outer steps between two checkpoints."""
+    non_finite: Literal["raise", "skip"] = "raise"
+    """What a query loss or meta-gradient that is not finite does: `raise` ends the run and names step, task and data
+    set; `skip` leaves that meta-batch out, says so, and goes on with the next one from the same start."""
+    skips: int = 10
+    """Meta-batches that `skip` leaves out of a run at most; one more ends it."""
 
     def __post_init__(self) -> None:
         between("meta.iterations", self.iterations, 1, 10**9)
@@ -68,6 +73,7 @@ class Meta:
             )
         between("meta.validate_every", self.validate_every, 0, 10**9)
         between("meta.validate_episodes", self.validate_episodes, 2, 10**6)
+        between("meta.skips", self.skips, 0, 10**9)
         between("meta.save_every", self.save_every, 1, 10**9)
 
     def is_warming(self, iteration: int) -> bool:

@@ -1,8 +1,8 @@
 """The report of a run: one HTML file that can be mailed, archived, or put beside a paper.
 
 It is written from the files of the run directory alone. `config.yaml` and `metrics.jsonl` must be there;
-`env.json`, `arch.json`, `cells/*.svg` and `result.json` each add their part, and a run without a result gets
-a report of its training that says how to obtain one.
+`env.json`, `arch.json`, `cells/*.svg`, `result.json` and `transfer.json` each add their part, and a run
+without a result gets a report of its training that says how to obtain one.
 """
 
 import shlex
@@ -14,7 +14,8 @@ from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
 from metanas.evaluate.run_files import Record, environment, existing, figure, record, text, write_page
-from metanas.evaluate.wording import MISSING, count, nats, percent, plain, points, seconds, task_shape
+from metanas.evaluate.transfer_report import transfer_section
+from metanas.evaluate.wording import MISSING, count, difference, nats, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def write_report(run_dir: Path) -> Path:
     """
     config = text(run_dir / "config.yaml")
     rows = read_rows(existing(run_dir / "metrics.jsonl"))
-    env, result, arch = (record(run_dir / name) for name in ("env.json", "result.json", "arch.json"))
+    names = ("env.json", "result.json", "arch.json", "transfer.json")
+    env, result, arch, transfer = (record(run_dir / name) for name in names)
 
     def build() -> list[Html]:
         return [
@@ -41,6 +43,7 @@ def write_report(run_dir: Path) -> Path:
             *_training(rows),
             *_prior(arch),
             *_cells(run_dir / "cells", result),
+            *transfer_section(transfer),
             page.section("Configuration", page.code(config)),
             *environment(env),
             _reproduction(run_dir, env),
@@ -115,6 +118,7 @@ def _comparison(result: Record) -> list[Html]:
             str(entry["title"]),
             percent(entry.get("accuracy"), entry.get("ci95")),
             percent(entry.get("accuracy_inductive"), entry.get("ci95_inductive")),
+            difference(entry.get("difference"), entry.get("difference_ci95")),
             count(entry.get("params")),
             count(entry.get("macs")),
             seconds(entry.get("adapt_seconds_median")),
@@ -122,11 +126,14 @@ def _comparison(result: Record) -> list[Html]:
         for entry in networks.values()
     ]
     deployed = _deployed(networks, result)
-    head = ("network", "transductive", "inductive", "parameters", "MACs", "time per task")
+    head = ("network", "transductive", "inductive", "difference", "parameters", "MACs", "time per task")
     return [
         page.section(
             "Comparison",
-            page.paragraph(f"All on the same {result['episodes']} episodes. Marked: the deployed network."),
+            page.paragraph(
+                f"All on the same {result['episodes']} episodes. Marked: the deployed network; difference: how far a "
+                "network is above it in the same episodes, transductive, in points."
+            ),
             page.table(head, rows, deployed),
             figure(figures.comparison(bars), "accuracy of the compared networks", "Mean and 95 % interval."),
         )

@@ -47,6 +47,18 @@ def points(value: object) -> str:
     return f"{100 * value:.2f} points" if isinstance(value, int | float) else MISSING
 
 
+def difference(value: object, ci95: object) -> str:
+    """A difference of accuracies in percentage points with half the width of its 95 % interval.
+
+    >>> difference(0.0123, 0.004), difference(-0.5, 0.01), difference(None, None)
+    ('+1.2 ± 0.4', '−50.0 ± 1.0', '–')
+    """
+    if not isinstance(value, int | float) or not isinstance(ci95, int | float):
+        return MISSING
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return f"{sign}{100 * abs(value):.1f} ± {100 * ci95:.1f}"
+
+
 def count(value: object) -> str:
     """A number of things, short.
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import torch
+
 from metanas.errors import NonFiniteError
 from metanas.meta.batch import merge
 from metanas.meta.gradient import MetaGradient, Verdict
@@ -67,11 +69,26 @@ class Descent:
         gradient = tree_map(lambda g: g / len(losses), total)
         norm = tree_norm(gradient).item()
         if not (math.isfinite(norm) and all(map(math.isfinite, losses))):
-            bad = [task for task, value in enumerate(losses) if not math.isfinite(value)]
+            what = "query loss" if not all(map(math.isfinite, losses)) else f"meta-gradient (its norm is {norm})"
             raise NonFiniteError(
-                f"the query loss or its gradient is not finite (tasks of this meta-batch with a bad loss: "
-                f"{bad or 'none'}; gradient norm {norm}); lower inner.lr_weights, inner.lr_arch or outer.lr_weights"
+                f"the {what} is not finite; lower inner.lr_weights, inner.lr_arch or outer.lr_weights",
+                _at_fault(verdicts),
             )
         params, optimiser = self.optimiser.update(gradient, state.optimiser, state.params, scale, rest_arch=rest_arch)
         metrics = {"meta/outer_loss": sum(losses) / len(losses), "meta/grad_norm": norm}
         return DescentState(params, optimiser), metrics
+
+
+def _at_fault(verdicts: Sequence[Verdict]) -> tuple[int, ...]:
+    """Tasks of a loss that is not finite; without any, those that share a gradient that is not."""
+    losses = torch.cat([verdict.query_loss for verdict in verdicts])
+    found = (~losses.isfinite()).nonzero().flatten().tolist()
+    if found:
+        return tuple(found)
+    first = 0
+    for gradient, query_loss in verdicts:
+        last = first + len(query_loss)
+        if not tree_norm(gradient).isfinite():
+            return tuple(range(first, last))
+        first = last
+    return tuple(range(len(losses)))  # each part is finite, and their sum is too large

@@ -48,7 +48,7 @@ def architecture(bench: Workbench) -> str:
 
 
 def titles(bench: Workbench) -> dict[str, str]:
-    """The methods that differ from each other on this workbench, and their names for people."""
+    """The methods that differ from each other on this workbench and are asked for, and their names for people."""
     adapt = bench.experiment.adapt
     left_out: set[str] = set()
     renamed: dict[str, str] = {}
@@ -65,6 +65,8 @@ def titles(bench: Workbench) -> dict[str, str]:
         control = f"{adapt.strategy}_child"
         left_out |= {"supernet", "child", control}
         renamed["child_tuned"] = TITLES[control]
+    if wanted := bench.experiment.evaluate.methods:
+        left_out |= TITLES.keys() - {*wanted, DEPLOYED[adapt.deploy], "child_tuned"}
     return {name: renamed.get(name, title) for name, title in TITLES.items() if name not in left_out}
 
 
@@ -107,6 +109,12 @@ class Score(NamedTuple):
             "posterior_entropy": statistics.fmean(self.entropies) if self.entropies else None,
         }
 
+    def minus(self, other: "Score") -> Summary:
+        """How far the accuracy is above that of `other` in the same episodes: the interval of paired differences."""
+        pairs = zip(self.transductive, other.transductive, strict=True)
+        found = interval([mine - theirs for mine, theirs in pairs])
+        return {"difference": found.mean, "difference_ci95": found.ci95}
+
 
 Scores = dict[str, Score]
 """How each method did."""
@@ -133,7 +141,8 @@ class Comparison:
         for name in self._controls():
             choice = self._control(name, problem, first)
             self._score(name, as_decoded(problem, choice), choice, episodes)
-        self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
+        if "nearest_neighbour" in self.titles:
+            self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
     def extend(self, scores: Scores) -> None:
         """Appends what was found on further episodes."""
@@ -160,7 +169,11 @@ class Comparison:
             found["supernet"] = [cost(self.bench.net, self.bench.spec)]
         if "class_means" in found:
             found["class_means"] = found[self.headline]
-        return {name: score.summary(self.titles[name], found[name]) for name, score in self.scores.items()}
+        deployed = self.scores[self.headline]
+        return {
+            name: score.summary(self.titles[name], found[name]) | score.minus(deployed)
+            for name, score in self.scores.items()
+        }
 
     def clock(self, stack: Stack) -> None:
         """Times the adaptation to an episode alone, as `adapt` does it: search, decode, inherit, further steps."""

@@ -11,6 +11,7 @@ from metanas.run import build
 from metanas.run.comparison import Comparison, Examiner, Summary, architecture
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
+from metanas.run.judges import judges
 from metanas.run.pictures import draw_genotype
 from metanas.run.restore import Restored, restore
 from metanas.run.strata import averaged
@@ -19,7 +20,7 @@ from metanas.run.workbench import Workbench
 from metanas.spaces.cost import Cost
 from metanas.spaces.space import Genotype
 from metanas.track.console import Progress
-from tasks.episode import Episodes, spans
+from tasks.episode import spans
 from tasks.split import SplitName
 
 SHOWN_CELLS = 4
@@ -43,18 +44,12 @@ def evaluate(
     """
     restored = restore(directory, experiment)
     bench, start = restored.bench, restored.state.learner.params
-    judges: dict[str, Episodes] = {}
-    names = []
-    for source in experiment.evaluate.sources or experiment.data.sources:
-        data = build.dataset(experiment.data.of(source)).to(bench.device)
-        build.check_unseen(directory.experiment(), data, split)
-        judges[source] = build.episodes(experiment, data, split)
-        names.append(data.name)
+    judging = judges(directory, experiment, bench, split)
     pooled = Comparison(bench, start)
     parts: dict[str, dict[str, Summary]] = {}
     known: dict[Genotype, Cost] = {}
     with directory.locked(), Interrupt() as interrupt:
-        for source, episodes in judges.items():
+        for source, (_, episodes) in judging.items():
             comparison = Comparison(bench, start)
             costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
             for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
@@ -65,7 +60,7 @@ def evaluate(
             parts[source] = comparison.summary(costs)
             known |= costs
         baselines = averaged(pooled.summary(known), parts)
-        result = summarise(pooled, baselines, restored, " + ".join(names), split)
+        result = summarise(pooled, baselines, restored, " + ".join(judge.dataset for judge in judging.values()), split)
         if len(parts) > 1:
             result["sources"] = parts
         directory.write_json("result.json", result)

@@ -106,7 +106,8 @@ class _Loop:
         row = _mean(state.window)
         row |= self.describe(state, row.pop("seconds"))
         trackers.log({"meta/iter": state.iteration, **row})
-        progress.update(state.iteration, loss=row["meta/outer_loss"], tasks_per_s=row["meta/tasks_per_s"])
+        shown = {"loss": row["meta/outer_loss"]} if "meta/outer_loss" in row else {}
+        progress.update(state.iteration, **shown, tasks_per_s=row["meta/tasks_per_s"])
         return state._replace(window=())
 
     def validate(self, crew: Crew, state: Progressed, trackers: Tracker, progress: Progress) -> Progressed:
@@ -139,6 +140,8 @@ class _Loop:
     def describe(self, state: Progressed, seconds: float) -> Metrics:
         """The speed, what the prior looks like now where cells are searched, and how far learned rates moved."""
         params, row = state.learner.params, {"meta/tasks_per_s": self.bench.experiment.meta.tasks / seconds}
+        if state.skipped:
+            row["meta/skipped"] = state.skipped
         if params.arch:
             cells = self.bench.space.cells(self.bench.space.decode(params.arch))
             ops = [edge.op for edges in cells.values() for edge in edges]
@@ -174,4 +177,6 @@ def _load(bench: Workbench, learner: MetaLearner, directory: RunDirectory) -> Pr
 
 
 def _mean(rows: Sequence[Metrics]) -> Metrics:
-    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+    """Of each metric over the steps that have it: one that was left out has no loss."""
+    known = {key: [row[key] for row in rows if key in row] for row in rows for key in row}
+    return {key: sum(values) / len(values) for key, values in known.items()}

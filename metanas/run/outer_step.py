@@ -1,7 +1,9 @@
 """A step of meta-training, and a look at validation classes: what every meta-trained network goes through."""
 
+import logging
 import math
 import time
+from collections.abc import Sequence
 
 from metanas.errors import NonFiniteError
 from metanas.evaluate.interval import Interval, interval
@@ -13,6 +15,8 @@ from metanas.run.state import Progressed
 from metanas.run.workbench import Workbench
 from tasks.episode import spans
 
+log = logging.getLogger(__name__)
+
 
 def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
     """The state before the first step: a function of the experiment alone."""
@@ -23,7 +27,13 @@ def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
 
 
 def outer_step(bench: Workbench, learner: MetaLearner, crew: Crew, state: Progressed) -> tuple[Progressed, Metrics]:
-    """One outer step: a function of the state and the experiment alone; `crew` works as a `Teacher`."""
+    """One outer step: a function of the state and the experiment alone; `crew` works as a `Teacher`.
+
+    A meta-batch that `meta.non_finite` leaves out moves nothing, and has no loss among its metrics.
+
+    Raises:
+        NonFiniteError: names the iteration, the episodes and their data sets.
+    """
     meta = bench.experiment.meta
     began = time.perf_counter()
     i = state.iteration
@@ -33,10 +43,24 @@ def outer_step(bench: Workbench, learner: MetaLearner, crew: Crew, state: Progre
     try:
         moved, metrics = learner.step(state.learner, verdicts, scale, rest_arch=meta.is_warming(i))
     except NonFiniteError as error:
-        raise NonFiniteError(f"outer iteration {i}: {error}") from error
+        where = _named(crew, [i * meta.tasks + task for task in error.tasks])
+        if meta.non_finite == "raise" or state.skipped >= meta.skips:
+            after = f", after {state.skipped} meta-batches were left out (meta.skips)" if state.skipped else ""
+            raise NonFiniteError(f"outer iteration {i}{after}: {where}: {error}", error.tasks) from error
+        log.warning("outer iteration %d left out: %s: %s", i, where, error)
+        moved, metrics = state.learner, {}
+        state = state._replace(skipped=state.skipped + 1)
     metrics["meta/temperature"] = bench.experiment.temperature(i)
     metrics["seconds"] = time.perf_counter() - began
     return state._replace(learner=moved, iteration=i + 1), metrics
+
+
+def _named(crew: Crew, episodes: Sequence[int]) -> str:
+    """Training episodes with their data sets."""
+    by_source: dict[str, list[str]] = {}
+    for episode, source in zip(episodes, crew.map("source", [(episode,) for episode in episodes]), strict=True):
+        by_source.setdefault(source, []).append(str(episode))
+    return " and ".join(f"training episodes {', '.join(found)} of {source}" for source, found in by_source.items())
 
 
 def validation_scores(bench: Workbench, crew: Crew, params: MetaParams) -> dict[str, Interval]:

@@ -24,6 +24,8 @@ class Progressed(NamedTuple):
     """Best validation accuracy so far; -1 before the first validation."""
     stale: int = 0
     """Validations since the best one."""
+    skipped: int = 0
+    """Meta-batches left out because their loss or gradient was not finite."""
     window: tuple[Metrics, ...] = ()
     """Metrics of the steps since the last row of metrics.jsonl."""
 
@@ -38,6 +40,7 @@ def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
         "seconds": state.seconds,
         "best": state.best,
         "stale": state.stale,
+        "skipped": state.skipped,
         "window": list(state.window),
         "step": learner.optimiser.step,
         "rested": learner.optimiser.rested,
@@ -69,6 +72,7 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Progressed:
             cast(float, plain["seconds"]),
             cast(float, plain["best"]),
             cast(int, plain.get("stale", 0)),
+            cast(int, plain.get("skipped", 0)),
             tuple(cast(list[Metrics], plain.get("window", []))),
         )
     except KeyError as error:

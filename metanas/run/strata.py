@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from metanas.evaluate.interval import Interval, stratified
 from metanas.run.comparison import Summary
 
-_PAIRS = (("accuracy", "ci95"), ("accuracy_inductive", "ci95_inductive"))
+_PAIRS = (
+    ("accuracy", "ci95"),
+    ("accuracy_inductive", "ci95_inductive"),
+    ("difference", "difference_ci95"),
+)
 """Means and the half-widths of their intervals."""
 
 

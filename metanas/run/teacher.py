@@ -11,6 +11,7 @@ from metanas.params import MetaParams
 from metanas.run import build
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes
+from tasks.mixture import Mixture
 from tasks.stream import stream
 
 
@@ -25,21 +26,30 @@ class Teacher:
     """Of each data set of meta-training."""
 
     def verdict(self, start: MetaParams, iteration: int, first: int, last: int) -> Verdict:
-        """What training episodes `first` to `last - 1` say about `start` at this outer iteration."""
+        """What training episodes `first` to `last - 1` say about `start` at this outer iteration; losses in order."""
         experiment = self.bench.experiment
         temperature, first_temperature = experiment.temperature(iteration), experiment.temperature_first(iteration)
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = self.bench.relaxation.draw(start.arch, stream(experiment.seed, "noise", iteration))
         warming = experiment.meta.is_warming(iteration)
         criterion = build.criterion(experiment)
-        verdicts = []
+        verdicts: list[Verdict] = []
+        numbers: list[int] = []
         for stack in self.train.stacks(range(first, last)):
             net = self.bench.net_of(stack.n_way)
             loss = Classification(
                 net, self.bench.relaxation, temperature, noise, warming, criterion, temperature_first=first_temperature
             )
             verdicts.append(widen(self.execute(loss, narrow(start, net), stack.episode), start))
-        return merge(verdicts)
+            numbers += stack.numbers
+        verdict = merge(verdicts)
+        in_order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        return verdict._replace(query_loss=verdict.query_loss[in_order])
+
+    def source(self, episode: int) -> str:
+        """The data set that training episode number `episode` shows."""
+        member = self.train.member_of(episode) if isinstance(self.train, Mixture) else 0
+        return self.bench.experiment.data.sources[member]
 
     def scores(self, start: MetaParams, source: int, first: int, last: int) -> list[float]:
         """Accuracies of the deployed networks on validation episodes `first` to `last - 1` of one data set."""

@@ -12,6 +12,9 @@ from metanas.run.explore import Result as Explored
 from metanas.run.retrain import Result as Retrained
 from metanas.run.search import Result as Search
 from metanas.run.table_score import KEY
+from metanas.run.transfer import Result as Transferred
+
+Row = Mapping[str, object]
 
 
 def table(result: Result) -> str:
@@ -39,6 +42,32 @@ def table(result: Result) -> str:
         f"deployed: {result['deployed']}, {result['adapt_seconds_median']:.2f} s a task, {_architectures(result)}"
         f"{_uncertainty(result)}"
     )
+    return "\n".join(lines)
+
+
+def transfer_table(result: Transferred) -> str:
+    """The matrix of transfer.json as aligned text."""
+    sources = cast(list[str], result["sources"])
+    rows = {f"cells of {name}": row for name, row in cast(Mapping[str, Row], result["matrix"]).items()}
+    rows |= {str(row["title"]): row for row in cast(Mapping[str, Row], result["controls"]).values()}
+    wide = max(map(len, rows))
+    lines = [
+        f"{task_shape(result)}, {result['episodes']} episodes of each data set ({result['split']} classes), "
+        "accuracy in % with 95 % interval (points above cells of other tasks of the same data set)",
+        f"{'':{wide}}  {'  '.join(f'on {name}'.rjust(26) for name in sources)}",
+    ]
+    for title, row in rows.items():
+        entries = [cast(Mapping[str, float], row[name]) for name in sources]
+        cells = [
+            f"{_percent(e['accuracy'], e['ci95'])} ({100 * e['difference']:+.1f} +- {100 * e['difference_ci95']:.1f})"
+            for e in entries
+        ]
+        lines.append(f"{title:{wide}}  {'  '.join(f'{cell:>26}' for cell in cells)}")
+    for name, cell in cast(Mapping[str, Row], result["cells"]).items():
+        lines.append(
+            f"{name}: {cell['distinct']} distinct cells, {100 * cast(float, cell['modal_share']):.0f} % of the tasks "
+            "chose the most frequent one"
+        )
     return "\n".join(lines)
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from metanas.config import Experiment
+from metanas.config.judging import METHODS
 from metanas.errors import CheckpointError
 from metanas.evaluate.accuracy import accuracies
+from metanas.evaluate.interval import interval
 from metanas.run import build
+from metanas.run.comparison import Comparison
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate
 from metanas.run.interrupt import Interrupted
 from metanas.run.meta_train import meta_train
 from metanas.run.restore import restore
+from metanas.spaces.cost import Cost
 from metanas.track.jsonl import read_rows
 from tasks.episode import stack
 
@@ -229,8 +233,6 @@ def test_an_interrupted_evaluation_leaves_the_old_result(
 ) -> None:
     import os
 
-    from metanas.run.comparison import Comparison
-
     score = Comparison.add
 
     def add(self: Comparison, *arguments: object) -> None:
@@ -252,3 +254,38 @@ def test_varied_episodes_are_learned_from_and_scored(tiny: Callable[..., Experim
     assert result["varied"]
     assert result["episodes"] == 4
     assert "up to 4-way, up to 3-shot" in (directory.path / "report.html").read_text()
+
+
+def test_rows_that_nobody_asks_for_are_left_out(copied: RunDirectory, done) -> None:
+    result = evaluate(copied, copied.experiment(["evaluate.methods=[prior_child]"]), quiet=True)
+    assert list(result["baselines"]) == ["child_tuned", "prior_child"]
+    for name, score in result["baselines"].items():
+        assert score["accuracy"] == done.result["baselines"][name]["accuracy"]
+    assert (result["decode_gap"], result["genotypes"]) == (None, done.result["genotypes"])
+    result = evaluate(copied, copied.experiment(["evaluate.methods=[child]", "adapt.deploy=supernet"]), quiet=True)
+    assert list(result["baselines"]) == ["supernet", "child", "child_tuned"]
+
+
+def test_every_row_of_a_comparison_can_be_asked_for() -> None:
+    assert METHODS == TITLES
+
+
+def test_differences_are_of_the_same_episodes(copied: RunDirectory) -> None:
+    restored = restore(copied, copied.experiment())
+    comparison = Comparison(restored.bench, restored.state.learner.params)
+    data = build.dataset(restored.bench.experiment.data)
+    for stack_of_two in build.episodes(restored.bench.experiment, data, "test").stacks(range(4)):
+        comparison.add(stack_of_two)
+    costs = {genotype: Cost(1, 1) for genotype in comparison.genotypes()}
+    deployed = comparison.scores["child_tuned"].transductive
+    for name, entry in comparison.summary(costs).items():
+        each = [a - b for a, b in zip(comparison.scores[name].transductive, deployed, strict=True)]
+        assert entry["difference"] == pytest.approx(sum(each) / 4)
+        assert entry["difference_ci95"] == interval(each).ci95
+        assert entry["difference"] == pytest.approx(entry["accuracy"] - sum(deployed) / 4)
+
+
+@pytest.mark.parametrize("methods", ["[best]", "[child, child]"])
+def test_a_row_that_does_not_exist_is_refused(metanas, done, methods: str) -> None:
+    line = metanas("evaluate", done.path, f"evaluate.methods={methods}").line
+    assert "evaluate.methods names rows, each once, of supernet, child, " in line

@@ -1,0 +1,32 @@
+"""The episodes that judge a run: those of one split of every data set, the same for whoever is judged."""
+
+from typing import NamedTuple
+
+from metanas.config import Experiment
+from metanas.run import build
+from metanas.run.directory import RunDirectory
+from metanas.run.workbench import Workbench
+from tasks.episode import Episodes
+from tasks.split import SplitName
+
+
+class Judge(NamedTuple):
+    """The episodes of one data set."""
+
+    dataset: str
+    """What the data set calls itself."""
+    episodes: Episodes
+
+
+def judges(directory: RunDirectory, experiment: Experiment, bench: Workbench, split: SplitName) -> dict[str, Judge]:
+    """By source: those of `evaluate.sources`, or without any those of meta-training.
+
+    Raises:
+        DataError: images are missing, or the run in `directory` was trained on classes of `split`.
+    """
+    found: dict[str, Judge] = {}
+    for source in experiment.evaluate.sources or experiment.data.sources:
+        data = build.dataset(experiment.data.of(source)).to(bench.device)
+        build.check_unseen(directory.experiment(), data, split)
+        found[source] = Judge(data.name, build.episodes(experiment, data, split))
+    return found
