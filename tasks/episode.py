@@ -45,6 +45,10 @@ class Batch(NamedTuple):
     y: Tensor
     """Integer labels in 0 .. n_way - 1, `[*tasks, n]`."""
 
+    def to(self, dtype: torch.dtype) -> "Batch":
+        """The same with images of that precision."""
+        return Batch(self.x.to(dtype), self.y)
+
 
 class Episode(NamedTuple):
     """One task: what may be learned from, and what judges the learning."""

@@ -102,6 +102,11 @@ class SearchBench:
         )
 
     @property
+    def precision(self) -> torch.dtype:
+        """Of the images of a step, which every layer takes up."""
+        return build.precision(self.experiment.space)
+
+    @property
     def steps(self) -> int:
         """Steps of the whole search."""
         return self.epochs * len(self.train)

@@ -10,7 +10,7 @@ from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.run import build
 from metanas.run.workbench import Workbench
-from tasks.episode import Episodes
+from tasks.episode import Episode, Episodes
 from tasks.mixture import Mixture
 from tasks.stream import stream
 
@@ -40,7 +40,8 @@ class Teacher:
             loss = Classification(
                 net, self.bench.relaxation, temperature, noise, warming, criterion, temperature_first=first_temperature
             )
-            verdicts.append(widen(self.execute(loss, narrow(start, net), stack.episode), start))
+            episode = Episode(*(batch.to(self.bench.precision) for batch in stack.episode))
+            verdicts.append(widen(self.execute(loss, narrow(start, net), episode), start))
             numbers += stack.numbers
         verdict = merge(verdicts)
         in_order = sorted(range(len(numbers)), key=numbers.__getitem__)

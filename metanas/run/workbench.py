@@ -62,6 +62,11 @@ class Workbench:
         )
 
     @property
+    def precision(self) -> torch.dtype:
+        """Of the images that tasks learn from, which every layer takes up."""
+        return build.precision(self.experiment.space)
+
+    @property
     def has_posteriors(self) -> bool:
         """Whether what a task ends at is a posterior over architectures (`metanas.meta.variational`)."""
         experiment = self.experiment
@@ -75,6 +80,7 @@ class Workbench:
     def problem(self, start: MetaParams, support: Batch, n_way: int) -> Problem:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
         net = self.net_of(n_way)
+        support = support.to(self.precision)
         return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net))
 
     def net_of(self, n_way: int) -> nn.Module:

@@ -44,9 +44,7 @@ class Conv(nn.Module):
         """Features `[n, tasks * C_in, h, w]` to `[n, tasks * C_out, ceil(h / stride), ceil(w / stride)]`."""
         weight = self.weight.reshape(-1, *self.weight.shape[-3:]).to(x.dtype)
         groups = self.groups * self.tasks
-        if x.device.type != "cpu" and not is_vmapped(
-            x
-        ):  # whose library differentiates a convolution twice group by group
+        if x.device.type != "cpu" and not is_vmapped(x):  # whose library differentiates twice group by group
             return convolve(x, weight, self.stride, self.dilation, groups)
         return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
 

@@ -39,7 +39,7 @@ class Depthwise(Conv):
         n, channels, height, width = x.shape
         kernel = self.weight.shape[-1]
         table = basis(height, width, kernel, self.stride, self.dilation, x.dtype)
-        matrices = (self.weight.reshape(channels, -1) @ table).view(channels, height * width, -1)
+        matrices = (self.weight.reshape(channels, -1).to(x.dtype) @ table).view(channels, height * width, -1)
         # [channels, n, pixels] times [channels, pixels, pixels of the output]
         out: Tensor = Product.apply(x.transpose(0, 1).reshape(channels, n, -1), matrices)  # type: ignore[no-untyped-call]
         return dense(out.transpose(0, 1).unflatten(2, (-(-height // self.stride), -1)))  # type: ignore[no-untyped-call]
