@@ -57,6 +57,7 @@ class Setting:
     """In a meta-batch."""
     stem: Literal["pooled", "plain"] = "pooled"
     device: str = "cpu"
+    """On `meta` work is counted and nothing computed."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -94,7 +95,8 @@ class Setting:
                 width=self.channels,
                 n_way=self.n_way,
             )
-        return Classification(net, self.relaxation, self.temperature)
+        loss = Classification(net, self.relaxation, self.temperature)
+        return loss.blind(torch.device("meta")) if self.device == "meta" else loss
 
     def textbook(self) -> textbook.TextbookNetwork:
         """The textbook's supernet."""

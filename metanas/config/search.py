@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 from metanas.config.data import Data
+from metanas.config.device import DeviceName
 from metanas.config.network import Space
 from metanas.config.ranges import between, check_name
 from metanas.config.tracking import EpochTrack
@@ -170,7 +171,7 @@ class SearchExperiment:
     name: str = "search"
     """For people: the run directory and the tracker use it."""
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: int = 1
     """CPU threads of an operation; 0 means one for each core. Another number rounds differently."""
     start: str | None = None
