@@ -56,6 +56,10 @@ class Episode(NamedTuple):
     support: Batch
     query: Batch
 
+    def part(self, first: int, last: int) -> "Episode":
+        """Tasks `first` to `last - 1` of episodes with a leading `tasks` axis."""
+        return Episode(*(Batch(batch.x[first:last], batch.y[first:last]) for batch in self))
+
 
 class Stack(NamedTuple):
     """Episodes of one shape, which can be worked on together."""
@@ -66,6 +70,10 @@ class Stack(NamedTuple):
     """Classes in each of them."""
     episode: Episode
     """Their images and labels with a leading `tasks` axis."""
+
+    def part(self, first: int, last: int) -> "Stack":
+        """Episodes `first` to `last - 1` of these."""
+        return Stack(self.numbers[first:last], self.n_way, self.episode.part(first, last))
 
 
 @runtime_checkable

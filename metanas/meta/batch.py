@@ -17,7 +17,7 @@ from metanas.meta.vmapped import Vmapped
 from metanas.objective import Objective
 from metanas.params import MetaParams, tree_map
 from metanas.recorder import is_recorded, recorded
-from tasks.episode import Batch, Episode
+from tasks.episode import Episode
 
 Execute = Literal["auto", "fold", "vmap", "loop"]
 """`auto` folds."""
@@ -46,7 +46,7 @@ class Executor:
         """
 
         def ask(first: int, last: int) -> Verdict:
-            return self._ask(loss, start, Episode(*(Batch(b.x[first:last], b.y[first:last]) for b in episodes)))
+            return self._ask(loss, start, episodes.part(first, last))
 
         return merge(list(self._portions(len(episodes.support.y), ask)))
 
