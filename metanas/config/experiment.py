@@ -56,6 +56,11 @@ class Experiment:
                 "meta.gradient=variational needs inner.kl_arch above 0, got 0, which is meta.gradient=maml; 1 is "
                 "Bayes' rule"
             )
+        if self.meta.multi_step and self.inner.steps < 2:
+            raise ConfigError(
+                f"meta.multi_step={self.meta.multi_step} weighs inner steps: expected inner.steps of at least 2, got "
+                f"{self.inner.steps}; set meta.multi_step=0"
+            )
         is_exact = self.meta.gradient in ("maml", "variational") and not self.inner.first_order
         if self.inner.optimiser == "adam" and is_exact:
             raise ConfigError(

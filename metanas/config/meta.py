@@ -41,6 +41,9 @@ class Meta:
     warmup: float = 0.0
     """Share of the iterations, 0 to 1, in which the weights are learned alone: no loop moves the logits, and the
     temperature stays at its first value (Elsken et al. 2020, arXiv 1911.11090, take half)."""
+    multi_step: float = 0.0
+    """Share of the iterations, 0 to 1, in which the query losses after earlier inner steps count too, less and less
+    (MAML++, a tenth in the paper); for meta.gradient=maml and at least two inner steps."""
     cosine: float = 0.05
     """The outer step sizes fall along a cosine to this share of their values; 1 keeps them."""
     validate_every: int = 200
@@ -64,6 +67,11 @@ class Meta:
         between("meta.arch_std", self.arch_std, 0.0, 100.0)
         between("meta.cg_steps", self.cg_steps, 0, 10**6)
         between("meta.warmup", self.warmup, 0.0, 1.0)
+        between("meta.multi_step", self.multi_step, 0.0, 1.0)
+        if self.multi_step and self.gradient != "maml":
+            raise ConfigError(
+                f"meta.multi_step={self.multi_step} is for meta.gradient=maml, got {self.gradient}; set it to 0"
+            )
         between("meta.cosine", self.cosine, 0.0, 1.0)
         between("meta.patience", self.patience, 0, 10**9)
         if self.patience and not self.validate_every:

@@ -5,7 +5,7 @@ and second-order DARTS (one step, differentiated with respect to `arch`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,6 +130,14 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     Returns:
         The parameters after the last step.
     """
+    params = start
+    for params in path(loss, start, batch, inner):  # noqa: B007, the last one is wanted
+        pass
+    return params
+
+
+def path(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> Iterator[MetaParams]:
+    """The parameters after each step of `adapt`."""
     is_pulled = bool(inner.kl_arch or any(inner.pulls(start)))
     params = start
     step = (
@@ -145,7 +153,7 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
             seen = _moving(params, sizes) if inner.first_order else params
             value = now(seen, batch).sum()
             params = step(value, params, _learned(sizes, start, m), exact=not inner.first_order)
-    return params
+        yield params
 
 
 def descend(value: Tensor, params: MetaParams, sizes: Sequence[float | Tensor], *, exact: bool) -> MetaParams:

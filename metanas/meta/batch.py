@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from metanas.meta.gradient import MetaGradient, Verdict
+from metanas.meta.gradient import MetaGradient, Scheduled, Verdict
 from metanas.meta.portions import Portions
 from metanas.meta.vmapped import Vmapped
 from metanas.objective import Objective
@@ -38,25 +38,27 @@ class Executor:
         self._is_vmapped = how == "vmap"
         self._portions = Portions(1 if how == "loop" else None)
 
-    def __call__(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
-        """The verdict of episodes stacked on a leading `tasks` axis.
+    def __call__(self, loss: Objective, start: MetaParams, episodes: Episode, progress: float = 1.0) -> Verdict:
+        """The verdict of episodes stacked on a leading `tasks` axis, after a share `progress` of meta-training.
 
         Raises:
             MemoryShortError: a single task needs more memory than there is.
         """
 
+        gradient = self.gradient.at(progress) if isinstance(self.gradient, Scheduled) else self.gradient
+
         def ask(first: int, last: int) -> Verdict:
-            return self._ask(loss, start, episodes.part(first, last))
+            return self._ask(gradient, loss, start, episodes.part(first, last))
 
         return merge(list(self._portions(len(episodes.support.y), ask)))
 
-    def _ask(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
+    def _ask(self, gradient: MetaGradient, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
         device = episodes.support.x.device
         if self._is_vmapped:
             loss = Vmapped(loss.blind(device))
         if not is_recorded(self._engine, device):
-            return self.gradient(loss, start, episodes)
-        return recorded(("verdict", self.gradient), self.gradient, loss.blind(device), start, episodes)
+            return gradient(loss, start, episodes)
+        return recorded(("verdict", gradient), gradient, loss.blind(device), start, episodes)
 
 
 def merge(verdicts: Sequence[Verdict]) -> Verdict:

@@ -19,6 +19,15 @@ class Verdict(NamedTuple):
 
 
 @runtime_checkable
+class Scheduled(Protocol):
+    """A meta-gradient that changes in the course of meta-training."""
+
+    def at(self, progress: float) -> "MetaGradient":
+        """The meta-gradient after that share, 0 to 1, of the outer steps."""
+        ...
+
+
+@runtime_checkable
 class MetaGradient(Protocol):
     """A function from (loss, start, episodes) to the gradient with respect to `start`; MAML is one."""
 

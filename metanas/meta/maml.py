@@ -6,7 +6,9 @@ At a start with learned rates it is Meta-SGD, and the rates get their gradient l
 
 from dataclasses import dataclass
 
-from metanas.meta.adapt import Inner, adapt
+from torch import Tensor
+
+from metanas.meta.adapt import Inner, adapt, path
 from metanas.meta.gradient import Verdict
 from metanas.meta.gradient_of import filled, grad
 from metanas.objective import LossFn
@@ -18,15 +20,24 @@ from tasks.episode import Episode
 class Maml:
     """d/d start of the query loss after adaptation; implements `MetaGradient`.
 
-    Exactly `inner.steps` passes over the support set and one over the query set.
+    Exactly `inner.steps` passes over the support set and one over the query set, or one after each step.
     """
 
     inner: Inner
+    step_weights: tuple[float, ...] = ()
+    """Of the query losses after each inner step (`metanas.meta.multi_step`); empty takes the last loss alone. What is
+    reported is the last loss."""
 
     def __call__(self, loss: LossFn, start: MetaParams, episodes: Episode) -> Verdict:
         """See `MetaGradient`."""
         start = detach(start, requires_grad=True)
         each = spread(start, len(episodes.support.y))
-        query_loss = loss(adapt(loss, each, episodes.support, self.inner), episodes.query)
-        gradient = filled(grad(query_loss.sum(), start), start)
-        return Verdict(like(start, gradient), query_loss.detach())
+        if self.step_weights:
+            losses = [loss(params, episodes.query) for params in path(loss, each, episodes.support, self.inner)]
+            total = sum(w * value.sum() for w, value in zip(self.step_weights, losses, strict=True))
+            query_loss = losses[-1]
+        else:
+            query_loss = loss(adapt(loss, each, episodes.support, self.inner), episodes.query)
+            total = query_loss.sum()
+        assert isinstance(total, Tensor)
+        return Verdict(like(start, filled(grad(total, start), start)), query_loss.detach())

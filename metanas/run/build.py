@@ -21,6 +21,7 @@ from metanas.meta.joint import Joint
 from metanas.meta.learner import Descent, MetaLearner
 from metanas.meta.maml import Maml
 from metanas.meta.metric import Metric
+from metanas.meta.multi_step import MultiStep
 from metanas.meta.reptile import Reptile
 from metanas.meta.variational import Variational
 from metanas.objective import Criterion, cross_entropy, relation_error
@@ -82,7 +83,11 @@ def _given(cells: int | None, published: int) -> int:
 
 
 GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
-    "maml": lambda experiment: Maml(experiment.inner),
+    "maml": lambda experiment: (
+        MultiStep(experiment.inner, experiment.meta.multi_step)
+        if experiment.meta.multi_step
+        else Maml(experiment.inner)
+    ),
     "reptile": lambda experiment: Reptile(experiment.inner),
     "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
     "variational": lambda experiment: Variational(experiment.inner),

@@ -36,7 +36,7 @@ class Teacher:
         # One sample of the gates serves the meta-batch: tasks that take the same options fold into the same calls.
         noise = self.bench.relaxation.draw(start.arch, stream(experiment.seed, "noise", iteration))
         warming = experiment.meta.is_warming(iteration)
-        criterion = build.criterion(experiment)
+        criterion, progress = build.criterion(experiment), iteration / experiment.meta.iterations
         verdicts: list[Verdict] = []
         numbers: list[int] = []
         for stack in self.train.stacks(range(first, last)):
@@ -45,7 +45,7 @@ class Teacher:
                 net, self.bench.relaxation, temperature, noise, warming, criterion, temperature_first=first_temperature
             )
             episode = Episode(*(batch.to(self.bench.precision) for batch in stack.episode))
-            verdicts.append(widen(self.execute(loss, narrow(start, net), episode), start))
+            verdicts.append(widen(self.execute(loss, narrow(start, net), episode, progress), start))
             numbers += stack.numbers
         verdict = merge(verdicts)
         in_order = sorted(range(len(numbers)), key=numbers.__getitem__)

@@ -32,6 +32,7 @@ GRADIENTS: dict[str, MetaGradient] = {
     "fomaml": Maml(Inner(2, 0.1, 1.0, first_order=True)),
     "meta_sgd": Maml(Inner(2, 0.1, 1.0, rates="element")),
     "lslr": Maml(Inner(2, 0.1, 1.0, rates="layer_step")),
+    "multi_step": Maml(INNER, (0.4, 0.6)),
     "reptile": Reptile(INNER),
     "reptile by alternating Adam": Reptile(Inner(2, 0.01, 0.1, optimiser="adam", alternate=True)),
     "imaml": Imaml(Inner(2, 0.1, 1.0, proximal_weights=2.0, proximal_arch=1.0), 3),
