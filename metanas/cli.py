@@ -168,7 +168,9 @@ def adapt(
 @app.command()
 def report(
     run: Run,
-    beside: Annotated[list[Path] | None, typer.Option(help="Another search to compare a search with.")] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another of its kind: search or training from scratch.")
+    ] = None,
 ) -> None:
     """Write RUN/report.html from what the run directory holds."""
     with plainly():

@@ -21,7 +21,7 @@ from metanas.run.pictures import draw_search
 from metanas.run.restore import check_network
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.search_state import Searched, from_plain, stage_of, to_plain
-from metanas.run.start import start
+from metanas.run.start import start, start_seconds
 from metanas.run.table_score import KEY, table_score
 from metanas.search.collapse import signs, skip_ratios
 from metanas.search.curvature import dominant_eigenvalue
@@ -195,6 +195,7 @@ class _Search:
             "eigenvalues": list(state.eigenvalues),
             "collapse": signs(ratios, state.eigenvalues),
             "start": experiment.start,
+            "start_seconds": start_seconds(experiment),
             "seed": experiment.seed,
             "device": bench.device.type,
         }

@@ -29,7 +29,11 @@ class TableScore:
     """What may only be reported."""
 
     def __call__(self, genotype: Genotype) -> dict[str, object]:
-        """The record of result.json: the architecture string, and by data set accuracies in [0, 1] and ranks."""
+        """The record of result.json: the architecture string, and by data set accuracies in [0, 1] and ranks.
+
+        Two baselines that need no search stand beside it: an architecture drawn at random (the expectation over all),
+        and what is best on another data set, copied.
+        """
         return {
             "arch": NasBench201().write(genotype),
             "architectures": ROWS,
@@ -38,6 +42,10 @@ class TableScore:
                     "accuracy_valid": self.valid[name](genotype).score,
                     "accuracy_test": report.accuracy(genotype),
                     "accuracy_best": report.best,
+                    "accuracy_random": report.mean,
+                    "accuracy_copied": {
+                        other: report.accuracy(its.champion) for other, its in self.test.items() if other != name
+                    },
                     "rank": report.rank(genotype),
                 }
                 for name, report in self.test.items()

@@ -322,5 +322,6 @@ def test_searches_stand_side_by_side(metanas, found: RunDirectory, tmp_path: Pat
     page = (tmp_path / "other" / "report.html").read_text()
     assert "Accuracy against search cost" in page
     assert "found, random start" in page
+    assert "meta-training before it" in page
     four = [word for _ in range(4) for word in ("--beside", found.path)]
     assert "expected at most 3 searches" in metanas("report", tmp_path / "other", *four).line

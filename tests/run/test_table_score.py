@@ -44,10 +44,15 @@ def test_a_found_cell_is_scored_by_its_own_row(
         assert found["accuracy_test"] == pytest.approx(tests[row] / 100)
         assert found["accuracy_valid"] == pytest.approx(invented[f"{name}_valid_12"][row] / 100)
         assert found["accuracy_best"] == pytest.approx(tests.max() / 100)
+        assert found["accuracy_random"] == pytest.approx(tests.mean() / 100)
+        assert found["accuracy_copied"] == {
+            other: pytest.approx(tests[invented[f"{other}_test_200"].argmax()] / 100) for other in DATA if other != name
+        }
         assert found["rank"] == 1 + (tests > tests[row]).sum()
         assert f"NAS-Bench-201, {name}: test {tests[row]:.2f} %, rank {found['rank']:,} of {ROWS:,}" in said.out
         assert f"{tests[row]:.2f} %" in page
     assert "rank by test" in page
+    assert "copied from" in page
 
 
 def test_the_search_does_not_see_the_table(table: Path, searched_on: list[str], tmp_path: Path, monkeypatch) -> None:
