@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from metanas.estimators.compact import Column, DataName, Signal, column_name, column_names, read_columns
 from metanas.spaces.genotype import check_genotype
 from metanas.spaces.nas_bench_201 import NasBench201
@@ -29,14 +27,13 @@ class TableReport:
         return float(self.accuracies.max())
 
     @property
-    def champion(self) -> Genotype:
-        """The architecture of the highest test accuracy; of equals the first."""
-        return tuple(int(choice) for choice in np.unravel_index(self.accuracies.argmax(), self.accuracies.shape))
-
-    @property
     def mean(self) -> float:
         """The expected test accuracy of an architecture drawn uniformly, in [0, 1]."""
         return float(self.accuracies.mean())
+
+    def copied(self, other: "TableReport") -> float:
+        """The test accuracy, in [0, 1], of the architecture that is best in `other`; the mean over equals."""
+        return float(self.accuracies[other.accuracies == other.accuracies.max()].mean())
 
     def regret(self, genotype: Genotype) -> float:
         """How far the architecture stays behind `best`, in [0, 1]."""

@@ -43,9 +43,7 @@ class TableScore:
                     "accuracy_test": report.accuracy(genotype),
                     "accuracy_best": report.best,
                     "accuracy_random": report.mean,
-                    "accuracy_copied": {
-                        other: report.accuracy(its.champion) for other, its in self.test.items() if other != name
-                    },
+                    "accuracy_copied": {other: report.copied(its) for other, its in self.test.items() if other != name},
                     "rank": report.rank(genotype),
                 }
                 for name, report in self.test.items()
