@@ -23,8 +23,8 @@ def commands() -> list[list[str]]:
 
 
 def test_the_readme_has_its_commands() -> None:
-    assert {words[0] for words in commands()} == {"meta-train", "search", "retrain", "evaluate", "adapt"}
-    assert len(commands()) == 9
+    assert {words[0] for words in commands()} == {"meta-train", "search", "retrain", "report", "evaluate", "adapt"}
+    assert len(commands()) == 11
 
 
 def test_the_commands_work_in_their_order(
