@@ -250,3 +250,7 @@ def demo(overrides: Overrides = None, out: Out = None, quiet: Quiet = False) -> 
         typer.echo(adapted_lines(adapted, example / "adapted"))
         typer.echo(f"report: {directory.path / 'report.html'}")
         typer.echo(f"next: metanas adapt {directory.path} --support {example / 'support'} --query {example / 'query'}")
+
+
+if __name__ == "__main__":
+    app()
