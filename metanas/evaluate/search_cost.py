@@ -1,8 +1,8 @@
 """Accuracy against search cost, for searches of one task that began at different places."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from metanas.errors import RunError
 from metanas.evaluate import page
@@ -48,22 +48,19 @@ def searched(run_dir: Path) -> Searched:
 
 
 def compared(searches: Sequence[Searched]) -> Html:
-    """A section with a figure, what every search found, and the row (epoch, seconds, accuracy) of every epoch."""
-    drawn = figure(
-        cost_curves(searches),
-        "accuracy against cost",
-        "Accuracy of the supernet on the validation half after every epoch. Seconds of meta-training are not in it.",
-    )
+    """A section with figures, what every search found, and the row (epoch, seconds, accuracy) of every epoch."""
+    is_known = all(_course(one) for one in searches)
+    head = ["search", "time", "meta-training before it", "supernet", "found cells", "random cells"]
     found = [
-        (
+        [
             one.title,
             seconds(one.result.get("seconds")),
             seconds(one.result.get("start_seconds")),
             *(percent(one.result.get(f"accuracy_{name}")) for name in ("supernet", "child", "random")),
-        )
+            *([percent(_course(one)[-1])] if is_known else []),
+        ]
         for one in searches
     ]
-    head = ("search", "time", "meta-training before it", "supernet", "found cells", "random cells")
     lines = [
         (one.title, f"{row['search/epoch']}", seconds(row["search/seconds"]), percent(row["search/acc"]))
         for one in searches
@@ -71,26 +68,64 @@ def compared(searches: Sequence[Searched]) -> Html:
     ]
     return page.section(
         "Accuracy against search cost",
-        drawn,
-        page.table(head, found),
+        *([_true_figure(searches)] if is_known else []),
+        _supernet_figure(searches),
+        page.table([*head, *(["found cell, trained from scratch"] if is_known else [])], found),
         page.paragraph(
             "Cells with the supernet's weights, on the validation half. What they are worth is the test accuracy after "
             "a training of their own: metanas retrain for each of them, for random, and for cells that were found on "
             "another data set; then metanas report TRAINING --beside OTHER."
-        ),
+        )
+        if not is_known
+        else page.paragraph("Trained from scratch: test accuracy on CIFAR-10 by the table of NAS-Bench-201."),
         page.table(("search", "epoch", "time so far", "accuracy"), lines),
     )
 
 
-def cost_curves(searches: Sequence[Searched]) -> "Figure":
-    """Accuracy over the seconds and over the epochs, a line for each of at most `MOST` searches."""
-    figure = blank(11.0, 3.4)
-    for axes, (name, label) in zip(
-        figure.subplots(1, 2, sharey=True), (("search/seconds", "seconds"), ("search/epoch", "epoch")), strict=True
-    ):
-        for colour, one in zip(COLOURS, searches, strict=False):
-            places, values = zip(*((row[name], 100 * float(row["search/acc"])) for row in one.rows), strict=True)
-            axes.plot(places, values, color=colour, label=one.title, linewidth=1.6, marker="o", markersize=3)
-        style(axes, label, "validation accuracy (%)" if name == "search/seconds" else "")
+def _supernet_figure(searches: Sequence[Searched]) -> Html:
+    caption = (
+        "Accuracy of the supernet on the validation half after every epoch. Seconds of meta-training are not in it."
+    )
+    courses = {
+        one.title: [
+            (float(row["search/seconds"]), float(row["search/epoch"]), 100 * float(row["search/acc"]))
+            for row in one.rows
+        ]
+        for one in searches
+    }
+    return figure(cost_curves(courses, "validation accuracy (%)"), "accuracy against cost", caption)
+
+
+def _true_figure(searches: Sequence[Searched]) -> Html:
+    caption = (
+        "What the cell that the logits prefer is worth, before the search and after every epoch: test accuracy on "
+        "CIFAR-10 by the table of NAS-Bench-201, which the search has not seen."
+    )
+    courses = {}
+    for one in searches:
+        times = [(0.0, 0.0), *((float(row["search/seconds"]), float(row["search/epoch"])) for row in one.rows)]
+        courses[one.title] = [(*time, 100 * accuracy) for time, accuracy in zip(times, _course(one), strict=True)]
+    return figure(cost_curves(courses, "true test accuracy (%)"), "true accuracy against cost", caption)
+
+
+def _course(one: Searched) -> Sequence[float]:
+    """The true accuracies on CIFAR-10 before the search and after every epoch; empty where there is no table."""
+    data = cast(Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], one.result.get("nas_bench_201", {}))
+    return data["data"]["cifar10"]["accuracy_course"] if "data" in data else []
+
+
+def cost_curves(courses: Mapping[str, Sequence[tuple[float, float, float]]], label: str) -> "Figure":
+    """Percentages over the seconds and over the epochs, a line for each of at most `MOST` searches.
+
+    Args:
+        courses: by title (seconds, epoch, percentage).
+        label: of the vertical axis.
+    """
+    drawn = blank(11.0, 3.4)
+    for axis, (axes, name) in enumerate(zip(drawn.subplots(1, 2, sharey=True), ("seconds", "epoch"), strict=True)):
+        for colour, (title, course) in zip(COLOURS, courses.items(), strict=False):
+            places, values = [point[axis] for point in course], [point[2] for point in course]
+            axes.plot(places, values, color=colour, label=title, linewidth=1.6, marker="o", markersize=3)
+        style(axes, name, label if axis == 0 else "")
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
-    return figure
+    return drawn

@@ -110,7 +110,9 @@ def _table(score: Record) -> list[Html]:
         "which has seen none of them. Choose among searches by the validation column; the test columns are for the "
         "report. Random cell: the mean over the space. Copied: the cell that is best on another data set."
     )
-    return [page.section(title, arch, page.table(head, rows), page.paragraph(note))]
+    caption = "Test accuracy of the cell that the logits preferred before the search and after every epoch."
+    course = figure(search_figures.table_course(cast(Mapping[str, Record], score["data"])), "true accuracy", caption)
+    return [page.section(title, arch, page.table(head, rows), page.paragraph(note), course)]
 
 
 def _hundredths(accuracy: object) -> str:
