@@ -1,6 +1,7 @@
 """The report of a training from scratch: one HTML file, written from the files of its run directory alone."""
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -72,7 +73,7 @@ def _finished(result: Record, env: Record) -> list[Html]:
         ),
         page.facts(known),
         page.paragraph("The test images were looked at once, after the last epoch. The auxiliary head is not counted."),
-        page.code(str(result["genotype"])),
+        page.code(textwrap.fill(str(result["genotype"]), 100)),
     ]
 
 

@@ -11,7 +11,7 @@ from metanas.evaluate.epoch_curves import COLOURS
 from metanas.evaluate.figures import INK, blank, style
 from metanas.evaluate.page import Html
 from metanas.evaluate.run_files import Record, figure, record
-from metanas.evaluate.wording import MISSING, count, percent, plain, seconds
+from metanas.evaluate.wording import count, percent, plain, seconds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,13 +89,13 @@ def compared(trainings: Sequence[Training]) -> Html:
         "Test accuracy over the seconds of the search for the cells. Random, published and copied cells cost no search "
         "on this data; cells whose search is not known are left out. Bars: standard deviation over seeds."
     )
-    head = ("training", "cells", "search", "before it", "seeds", "test error", "parameters", "MACs")
+    head = ("training", "cells", "search", "meta-training", "seeds", "test error", "parameters", "MACs")
     lines = [
         (
             training.title,
             cells_of(training),
-            MISSING if training.search_seconds is None else seconds(training.search_seconds or None),
-            seconds(training.origin.get("start_seconds")),
+            "none" if training.search_seconds == 0 else seconds(training.search_seconds),
+            seconds(training.origin["start_seconds"]) if training.origin.get("start") else "none",
             plain(len(training.results)),
             percent(training.mean("test_error"), training.deviation),
             count(training.mean("params")),
@@ -103,7 +103,7 @@ def compared(trainings: Sequence[Training]) -> Html:
         )
         for training in trainings
     ]
-    note = "Before it: the meta-training that a search began from, which serves many searches. ± is one deviation."
+    note = "Meta-training: before the search, and of use to many; not in the figure. ± is one standard deviation."
     return page.section(
         "Test accuracy against search cost",
         figure(cost_points(trainings), "test accuracy against search cost", caption),

@@ -382,9 +382,9 @@ def test_trainings_stand_side_by_side(
     table = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", page)]
     rows = {row[0]: row[1:5] for row in table if len(row) == 8}
     assert rows == {
-        "published": ["published, darts_v2", "–", "–", "1"],
-        "other": ["copied, found on pictures from a random start", "–", "–", "1"],
-        "random": ["random", "–", "–", "2"],
+        "published": ["published, darts_v2", "none", "none", "1"],
+        "other": ["copied, found on pictures from a random start", "none", "none", "1"],
+        "random": ["random", "none", "none", "2"],
         "own": ["found on cifar10/train from a meta-learned start", "1 min 23 s", "1 min 1 s", "1"],
     }
     assert metanas("report", tmp_path / "random", *beside[:2]).code == 0
