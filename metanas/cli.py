@@ -102,7 +102,8 @@ def search(
 @app.command()
 def retrain(
     genotype: Annotated[
-        str, typer.Argument(help="A search, a file, a published name, random, or the text Genotype(...).")
+        str,
+        typer.Argument(help="A search, a file, a published name, random, random:SEARCH, or the text Genotype(...)."),
     ],
     overrides: Overrides = None,
     config: Config = None,

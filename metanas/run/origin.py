@@ -10,7 +10,7 @@ from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
 from metanas.errors import RunError
 from metanas.run.directory import RunDirectory
-from metanas.run.given_cells import RANDOM
+from metanas.run.given_cells import RANDOM, is_random
 from metanas.spaces.zoo import ZOO
 
 FILE = "origin.json"
@@ -23,7 +23,7 @@ its `seconds`, the meta-trained run that it began from (`start`, or null) and ho
 
 def origin(given: str) -> Origin:
     """The record of cells that are given so, as in `given_cells`; raises `RunError` where a run is damaged."""
-    if given == RANDOM:
+    if is_random(given):
         return {"kind": "random", "name": RANDOM}
     if given.lower() in ZOO:
         return {"kind": "published", "name": given.lower()}

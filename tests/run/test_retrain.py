@@ -13,7 +13,7 @@ import torch
 
 from metanas.config.retrain import RetrainExperiment
 from metanas.config_file import load_retrain, load_search
-from metanas.errors import CheckpointError, NonFiniteError, RunError
+from metanas.errors import CheckpointError, GenotypeError, NonFiniteError, RunError
 from metanas.networks.drop_path import DropPath
 from metanas.networks.training import sgd, step
 from metanas.run import build
@@ -208,6 +208,20 @@ class TestGivenCells:
         assert given_cells("random", 3) == given_cells("random", 3) != given_cells("random", 4)
         space = Darts()
         assert as_cells(space, tuple(0 for _ in space.decisions))[0].concat == given_cells("random", 3).normal.concat
+
+    def test_random_cells_of_the_space_of_a_search(self, found: Path, done, tmp_path: Path) -> None:
+        drawn = [given_cells(f"random:{found}", seed) for seed in range(5)]
+        assert {graph.concat for cells in drawn for graph in cells} == {(2,)}  # its cells have one node
+        assert len({write_genotype(cells) for cells in drawn}) > 1
+        assert origin(f"random:{found}") == {"kind": "random", "name": "random"}
+        with pytest.raises(RunError, match="nowhere is not a run directory"):
+            given_cells("random:nowhere", 0)
+        with pytest.raises(RunError, match="expected a single-task search, got a meta-trained run"):
+            given_cells(f"random:{done.path}", 0)
+        other = RunDirectory(tmp_path / "other")
+        other.create(load_search(None, ["space.kind=nas_bench_201", "space.nodes=3"]))
+        with pytest.raises(GenotypeError, match=r"random:.*other: expected a search of normal and reduction cells"):
+            given_cells(f"random:{other.path}", 0)
 
 
 GOOD = write_genotype(published("darts_v2"))
