@@ -110,7 +110,8 @@ def search(
 @app.command()
 def retrain(
     genotype: Annotated[
-        str, typer.Argument(help="A search, a file, a published name, random, or the text Genotype(...).")
+        str,
+        typer.Argument(help="A search, a file, a published name, random, random:SEARCH, or the text Genotype(...)."),
     ],
     overrides: Overrides = None,
     config: Config = None,
@@ -193,7 +194,9 @@ def adapt(
 @app.command()
 def report(
     run: Run,
-    beside: Annotated[list[Path] | None, typer.Option(help="Another search to compare a search with.")] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another of its kind: search or training from scratch.")
+    ] = None,
 ) -> None:
     """Write RUN/report.html from what the run directory holds."""
     with plainly():
@@ -274,3 +277,7 @@ def demo(overrides: Overrides = None, out: Out = None, quiet: Quiet = False) -> 
         typer.echo(adapted_lines(adapted, example / "adapted"))
         typer.echo(f"report: {directory.path / 'report.html'}")
         typer.echo(f"next: metanas adapt {directory.path} --support {example / 'support'} --query {example / 'query'}")
+
+
+if __name__ == "__main__":
+    app()

@@ -26,6 +26,15 @@ class TableReport:
         """The highest test accuracy in the space, in [0, 1]."""
         return float(self.accuracies.max())
 
+    @property
+    def mean(self) -> float:
+        """The expected test accuracy of an architecture drawn uniformly, in [0, 1]."""
+        return float(self.accuracies.mean())
+
+    def copied(self, other: "TableReport") -> float:
+        """The test accuracy, in [0, 1], of the architecture that is best in `other`; the mean over equals."""
+        return float(self.accuracies[other.accuracies == other.accuracies.max()].mean())
+
     def regret(self, genotype: Genotype) -> float:
         """How far the architecture stays behind `best`, in [0, 1]."""
         return self.best - self.accuracy(genotype)

@@ -23,6 +23,7 @@ def epoch_curves(rows: Rows, epoch: str, panels: Sequence[Panel]) -> "Figure":
     for axes, (title, lines) in zip(grid, panels, strict=False):
         _lines(axes, rows, epoch, lines)
         style(axes, "epoch", title)
+        axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure

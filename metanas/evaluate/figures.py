@@ -135,16 +135,23 @@ def save(figure: "Figure", path: Path) -> None:
 def edge_names(n_edges: int) -> list[str]:
     """What the rows of an architecture table are: every earlier state into every node, node after node.
 
+    The number tells cells of two inputs from those of one, whose nodes are numbered from 1 as in NAS-Bench-201.
+
     >>> edge_names(5)
     ['c k-2 → 0', 'c k-1 → 0', 'c k-2 → 1', 'c k-1 → 1', '0 → 1']
+    >>> edge_names(3)
+    ['c k-1 → 1', 'c k-1 → 2', '1 → 2']
     """
-    names: list[str] = []
-    node = 0
-    while len(names) < n_edges:
-        sources = ["c k-2", "c k-1", *map(str, range(node))]
-        names.extend(f"{source} \N{RIGHTWARDS ARROW} {node}" for source in sources)
-        node += 1
-    return names if len(names) == n_edges else [f"edge {i}" for i in range(n_edges)]
+    for inputs, first in ((["c k-2", "c k-1"], 0), (["c k-1"], 1)):
+        names: list[str] = []
+        node = first
+        while len(names) < n_edges:
+            sources = [*inputs, *map(str, range(first, node))]
+            names.extend(f"{source} \N{RIGHTWARDS ARROW} {node}" for source in sources)
+            node += 1
+        if len(names) == n_edges:
+            return names
+    return [f"edge {i}" for i in range(n_edges)]
 
 
 def blank(width: float, height: float) -> "Figure":

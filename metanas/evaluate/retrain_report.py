@@ -1,6 +1,7 @@
 """The report of a training from scratch: one HTML file, written from the files of its run directory alone."""
 
 import shlex
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,7 @@ from metanas.evaluate.epoch_curves import Panel, epoch_curves
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
 from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text, write_page
+from metanas.evaluate.training_cost import compared, training_of
 from metanas.evaluate.wording import count, percent, plain, seconds
 from metanas.track.jsonl import read_rows
 
@@ -19,8 +21,12 @@ PANELS: Sequence[Panel] = (
 )
 
 
-def write_retrain_report(run_dir: Path) -> Path:
+def write_retrain_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
     """Write `run_dir/report.html` and return its path.
+
+    Args:
+        run_dir: of the training.
+        beside: other trainings, each of one seed or several, whose accuracy against search cost stands beside this one.
 
     Raises:
         RunError: the directory is no training from scratch, or one of its files cannot be read.
@@ -34,6 +40,7 @@ def write_retrain_report(run_dir: Path) -> Path:
         return [
             page.heading(name, "cells trained from scratch"),
             *(_finished(result, env) if result else _unfinished(run_dir)),
+            *([compared([training_of(path) for path in (run_dir, *beside)])] if beside else []),
             *_course(rows),
             *cell_pictures(run_dir / "cells", "Cells"),
             page.section("Configuration", page.code(config)),
@@ -66,7 +73,7 @@ def _finished(result: Record, env: Record) -> list[Html]:
         ),
         page.facts(known),
         page.paragraph("The test images were looked at once, after the last epoch. The auxiliary head is not counted."),
-        page.code(str(result["genotype"])),
+        page.code(textwrap.fill(str(result["genotype"]), 100)),
     ]
 
 

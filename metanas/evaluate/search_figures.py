@@ -1,7 +1,7 @@
 """Figures of a single-task search: losses and accuracy, collapse indicators, and the logits over time."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from metanas.evaluate.epoch_curves import Panel, epoch_curves
 from metanas.evaluate.figures import INK, SOFT, Rows, blank, op_label
@@ -22,6 +22,18 @@ def search_curve(rows: Rows) -> "Figure":
     if any("search/eigenvalue" in row for row in rows):
         panels.append(("dominant Hessian eigenvalue", {"": "search/eigenvalue"}))
     return epoch_curves(rows, "search/epoch", panels)
+
+
+def table_course(data: Mapping[str, Mapping[str, object]]) -> "Figure":
+    """The test accuracy of the decoded cell over the epochs: CIFAR-10 on the left, the other data sets on the right."""
+    courses = {name: cast(Sequence[float], row["accuracy_course"]) for name, row in data.items()}
+    rows = [
+        {"epoch": epoch} | {name: 100 * accuracy for name, accuracy in zip(courses, now, strict=True)}
+        for epoch, now in enumerate(zip(*courses.values(), strict=True))
+    ]
+    first, *others = courses
+    panels = [(f"test accuracy, {first} (%)", {"": first}), ("test accuracy (%)", {name: name for name in others})]
+    return epoch_curves(rows, "epoch", panels)
 
 
 def arch_history(ops: Sequence[str], course: Mapping[str, Sequence[Sequence[Sequence[float]]]]) -> "Figure":

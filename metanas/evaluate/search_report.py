@@ -10,7 +10,7 @@ from metanas.evaluate import figures, page, search_figures
 from metanas.evaluate.figures import Rows
 from metanas.evaluate.page import Html
 from metanas.evaluate.run_files import Record, cell_pictures, environment, existing, figure, record, text, write_page
-from metanas.evaluate.search_cost import MOST, compared, epochs_of
+from metanas.evaluate.search_cost import MOST, compared, searched
 from metanas.evaluate.wording import count, percent, plain, seconds
 from metanas.track.jsonl import read_rows
 
@@ -39,7 +39,7 @@ def write_search_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
             *(_finished(result) if result else _unfinished(run_dir)),
             *_table(cast(Record, result.get("nas_bench_201", {}))),
             *_course(rows),
-            *([compared({_title(path): epochs_of(path) for path in (run_dir, *beside)})] if beside else []),
+            *([compared([searched(path) for path in (run_dir, *beside)])] if beside else []),
             *_logits(arch),
             *cell_pictures(run_dir / "cells", "Found cells"),
             page.section("Configuration", page.code(config)),
@@ -96,17 +96,28 @@ def _table(score: Record) -> list[Html]:
     rows = [
         (
             name,
-            *(f"{100 * row[f'accuracy_{which}']:.2f} %" for which in ("valid", "test", "best")),
+            *(_hundredths(row[f"accuracy_{which}"]) for which in ("valid", "test")),
             f"{plain(row['rank'])} of {plain(score['architectures'])}",
+            _hundredths(row["accuracy_random"]),
+            ", ".join(f"{_hundredths(acc)} ({other})" for other, acc in cast(Record, row["accuracy_copied"]).items()),
+            _hundredths(row["accuracy_best"]),
         )
-        for name, row in cast(Mapping[str, Mapping[str, float]], score["data"]).items()
+        for name, row in cast(Mapping[str, Record], score["data"]).items()
     ]
-    head = ("data", "validation, 12 epochs", "test, 200 epochs", "best test in the space", "rank by test")
+    head = ("data", "found: validation", "test", "rank by test", "random cell", "copied from", "best cell")
     note = (
-        "Accuracies of this architecture trained from scratch, looked up after the search, which has seen none of "
-        "them. Choose among searches by the validation column; the test columns are for the report."
+        "Accuracies of architectures trained from scratch for 200 epochs (validation: 12), looked up after the search, "
+        "which has seen none of them. Choose among searches by the validation column; the test columns are for the "
+        "report. Random cell: the mean over the space. Copied: the cell that is best on another data set."
     )
-    return [page.section(title, arch, page.table(head, rows), page.paragraph(note))]
+    caption = "Test accuracy of the cell that the logits preferred before the search and after every epoch."
+    course = figure(search_figures.table_course(cast(Mapping[str, Record], score["data"])), "true accuracy", caption)
+    return [page.section(title, arch, page.table(head, rows), page.paragraph(note), course)]
+
+
+def _hundredths(accuracy: object) -> str:
+    """As the benchmark prints accuracies."""
+    return f"{100 * cast(float, accuracy):.2f} %"
 
 
 def _unfinished(run_dir: Path) -> list[Html]:
@@ -121,13 +132,6 @@ def _course(rows: Rows) -> list[Html]:
         return [page.section("Course", page.paragraph("No epoch has been finished yet."))]
     caption = "One point an epoch. Skip connections that fill the cells, and a growing eigenvalue, mean a collapse."
     return [page.section("Course", figure(search_figures.search_curve(rows), "losses and indicators", caption))]
-
-
-def _title(run_dir: Path) -> str:
-    """The name of a search and, where it is finished, whether a run gave it its start."""
-    result = record(run_dir / "result.json")
-    began = {False: "", True: ", meta-learned start" if result.get("start") else ", random start"}[bool(result)]
-    return f"{run_dir.resolve().name}{began}"
 
 
 def _logits(arch: Record) -> list[Html]:

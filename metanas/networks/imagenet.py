@@ -33,8 +33,14 @@ def imagenet_network(
     """The ImageNet network of `genotype` in the mobile setting: 14 cells, 48 channels, colour images of 224x224.
 
     Published numbers of parameters and multiply-adds leave out the auxiliary head, which is there for training. Papers
-    count multiply-adds by different rules: those of `metanas.spaces.cost` are GDAS's (convolutions and classifier);
-    P-DARTS and PC-DARTS add norms, ReLUs and pools; DARTS's 574 M for `darts_v2` follows from neither (530 M, 544 M).
+    count multiply-adds by different rules: those of `metanas.spaces.cost` are GDAS's (convolutions and classifier; 581
+    M at 50 channels); P-DARTS and PC-DARTS add norms (two an element), ReLUs and pools (557, 586 and 597 M). By both
+    rules their figures are met to the million.
+
+    DARTS's 574 M for `darts_v2` follows from neither: here it is 529.9 M, and 544.59 M with the rest. Readers of the
+    released code counted the same 544.59 M, and 523 M (quark0/darts, issue 46); osmr/imgclsmob has 539.86 M for the
+    released weights, of 4,718,752 parameters as here. The auxiliary head would add 1.6 M. SNAS's 522 M is likewise
+    above every count of a released cell: 465.6 M for the moderate one, which has the printed size.
     """
     return DerivedNetwork(
         ImageNetStem(width),

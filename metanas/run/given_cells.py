@@ -6,9 +6,10 @@ from pathlib import Path
 
 from metanas.config.retrain import RetrainExperiment
 from metanas.errors import GenotypeError, RunError
+from metanas.run import build
 from metanas.run.directory import RunDirectory
 from metanas.spaces.cell_genotype import CellGenotype, CellGraph, as_cells, check_cell
-from metanas.spaces.cell_space import KINDS
+from metanas.spaces.cell_space import KINDS, CellSpace
 from metanas.spaces.darts import Darts
 from metanas.spaces.genotype import random_genotype
 from metanas.spaces.genotype_text import CELLS, LONGEST, read_genotype
@@ -17,7 +18,8 @@ from metanas.spaces.zoo import ZOO, published
 from tasks.stream import stream
 
 RANDOM = "random"
-"""Asks for cells drawn uniformly from DARTS's space, the baseline of every search."""
+"""Asks for cells drawn uniformly from DARTS's space, the baseline of every search; `random:SEARCH` for the space of a
+search, whose cells may be smaller."""
 
 
 def given_cells(given: str, seed: int) -> CellGenotype:
@@ -25,7 +27,8 @@ def given_cells(given: str, seed: int) -> CellGenotype:
 
     Args:
         given: the directory of a finished search or of a training from scratch; a file that holds `genotype.json` or
-            the text of the literature; a name of the zoo in either case (`DARTS_V2`); `random`; or the text itself.
+            the text of the literature; a name of the zoo in either case (`DARTS_V2`); `random` or `random:SEARCH`; or
+            the text itself.
         seed: of the random draw.
 
     Raises:
@@ -34,8 +37,8 @@ def given_cells(given: str, seed: int) -> CellGenotype:
     """
     if "Genotype(" in given:
         return read_genotype(given)
-    if given == RANDOM:
-        space = Darts()
+    if is_random(given):
+        space = _space_of(RunDirectory(Path(given.removeprefix(f"{RANDOM}:")))) if given != RANDOM else Darts()
         return as_cells(space, random_genotype(space, stream(seed, "random cells")))
     if given.lower() in ZOO:
         return published(given.lower())
@@ -44,10 +47,26 @@ def given_cells(given: str, seed: int) -> CellGenotype:
         return _of_run(RunDirectory(path))
     if not path.is_file():
         raise GenotypeError(
-            f"expected the directory of a search, a file, {RANDOM}, the text Genotype(...), or a published genotype "
-            f"out of {', '.join(ZOO)}, got {given!r}"
+            f"expected the directory of a search, a file, {RANDOM}, {RANDOM}:SEARCH, the text Genotype(...), or a "
+            f"published genotype out of {', '.join(ZOO)}, got {given!r}"
         )
     return _read(path)
+
+
+def is_random(given: str) -> bool:
+    """Whether cells are to be drawn."""
+    return given == RANDOM or given.startswith(f"{RANDOM}:")
+
+
+def _space_of(directory: RunDirectory) -> CellSpace:
+    """The space that a search has searched."""
+    space = build.space(directory.searched())
+    if not isinstance(space, CellSpace):
+        raise GenotypeError(
+            f"{RANDOM}:{directory.path}: expected a search of normal and reduction cells, got one of another space; "
+            f"give {RANDOM}, or a search with space.kind=darts or fewshot"
+        )
+    return space
 
 
 def _of_run(directory: RunDirectory) -> CellGenotype:

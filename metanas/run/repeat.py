@@ -6,14 +6,18 @@ from statistics import mean, stdev
 from typing import cast
 
 from metanas.config.retrain import RetrainExperiment
+from metanas.evaluate.spread_report import write_spread_report
 from metanas.run.directory import RunDirectory
 from metanas.run.retrain import Result, retrain
+
+FILE = "spread.json"
+"""What the seeds have in common, in the directory that holds them."""
 
 
 def repeat(
     given: str, experiment: RetrainExperiment, path: Path, seeds: int, *, resume: bool = False, quiet: bool = False
 ) -> Result:
-    """Trains with several seeds from `experiment.seed` on, each in `path/seed-N`, and writes `path/spread.json`.
+    """Trains with several seeds from `experiment.seed` on, each in `path/seed-N`; writes spread.json and report.html.
 
     Random cells are drawn anew for each seed. With `resume` finished trainings are kept, and missing ones begun.
 
@@ -40,5 +44,6 @@ def repeat(
         "macs": [result["macs"] for result in results.values()],
         "seconds": sum(cast(float, result["seconds"]) for result in results.values()),
     }
-    RunDirectory(path).write_json("spread.json", spread)
+    RunDirectory(path).write_json(FILE, spread)
+    write_spread_report(path)
     return spread

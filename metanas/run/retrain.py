@@ -16,6 +16,7 @@ from metanas.run.build_retrain import RetrainBench
 from metanas.run.directory import RunDirectory
 from metanas.run.given_cells import given_cells
 from metanas.run.loop import drive, tracked
+from metanas.run.origin import FILE, Origin, origin, read_origin
 from metanas.run.pictures import draw_cell_genotype
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.retrain_state import Retrained, begin, from_plain, to_plain
@@ -52,20 +53,22 @@ def retrain(
     check_directory(experiment, directory, resume=resume, harmless=("track",))
     bench = RetrainBench.of(experiment)
     plain = saved(directory) if resume else None
+    found = origin(given) if not resume else read_origin(directory)
     state = begin(bench) if plain is None else from_plain(plain, bench)
     if not resume:
         directory.create(experiment)
+        directory.write_json(FILE, found)
     with directory.locked():
         extra = {"given": given, "threads": torch.get_num_threads(), "resumed_at": state.iteration or None}
         directory.write_environment(extra)
-        return _Retraining(bench, directory).run(state, quiet=quiet, resume=resume)
+        return _Retraining(bench, directory, found).run(state, quiet=quiet, resume=resume)
 
 
 class _Retraining:
     """A training from scratch with its collaborators at hand."""
 
-    def __init__(self, bench: RetrainBench, directory: RunDirectory) -> None:
-        self.bench, self.directory = bench, directory
+    def __init__(self, bench: RetrainBench, directory: RunDirectory, found: Origin) -> None:
+        self.bench, self.directory, self.found = bench, directory, found
 
     def run(self, state: Retrained, *, quiet: bool, resume: bool) -> Result:
         bench, every = self.bench, len(self.bench.train)
@@ -142,6 +145,7 @@ class _Retraining:
         accuracy = scored(state.net, bench.tested(), bench.autocast)
         return {
             "genotype": experiment.genotype,
+            "origin": self.found,
             "dataset": bench.data.name,
             "classes": len(bench.data.train.classes),
             "images": [len(bench.train.labels), len(bench.test.labels)],

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 
@@ -12,7 +12,7 @@ from metanas.evaluate.accuracy import accuracy
 from metanas.evaluate.logits import describe
 from metanas.evaluate.search_report import write_search_report
 from metanas.objective import Classification
-from metanas.params import MetaParams, Metrics
+from metanas.params import MetaParams, Metrics, Params
 from metanas.relax.fixed import Fixed
 from metanas.run.build_search import SearchBench
 from metanas.run.directory import RunDirectory
@@ -21,8 +21,8 @@ from metanas.run.pictures import draw_search
 from metanas.run.restore import check_network
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.search_state import Searched, from_plain, stage_of, to_plain
-from metanas.run.start import start
-from metanas.run.table_score import KEY, table_score
+from metanas.run.start import start, start_seconds
+from metanas.run.table_score import KEY, NoTable, TableScore, table_score
 from metanas.search.collapse import signs, skip_ratios
 from metanas.search.curvature import dominant_eigenvalue
 from metanas.spaces.cost import cost
@@ -68,9 +68,7 @@ def search(
 class _Search:
     """A search with its collaborators at hand."""
 
-    def __init__(
-        self, bench: SearchBench, directory: RunDirectory, score: Callable[[Genotype], Result] | None = None
-    ) -> None:
+    def __init__(self, bench: SearchBench, directory: RunDirectory, score: TableScore | NoTable | None = None) -> None:
         self.bench, self.directory, self.score = bench, directory, score
 
     def run(self, state: Searched, *, quiet: bool, resume: bool) -> Result:
@@ -163,7 +161,7 @@ class _Search:
         )
         result = self.result(state, genotype)
         if self.score is not None:
-            result[KEY] = self.score(genotype)
+            result[KEY] = self.score(genotype, [bench.decode(then) for then in _unrolled(state.history)])
         self.directory.write_json("result.json", result)
         report = write_search_report(self.directory.path)
         trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest",))
@@ -197,6 +195,7 @@ class _Search:
             "eigenvalues": list(state.eigenvalues),
             "collapse": signs(ratios, state.eigenvalues),
             "start": experiment.start,
+            "start_seconds": start_seconds(experiment),
             "seed": experiment.seed,
             "device": bench.device.type,
         }
@@ -239,6 +238,12 @@ def _load(bench: SearchBench, plain: dict[str, object]) -> Searched:
     state = from_plain(plain, bench.device)
     check_network(state.search.params, bench.net, bench.space)
     return state
+
+
+def _unrolled(history: Params) -> Iterator[Params]:
+    """The logits at the beginning and after every epoch, one after the other."""
+    for tables in zip(*history.values(), strict=True):
+        yield dict(zip(history, tables, strict=True))
 
 
 def _mean(rows: tuple[Metrics, ...]) -> Metrics:

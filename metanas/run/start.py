@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 
+from metanas.config.search import SearchExperiment
 from metanas.errors import ConfigError
 from metanas.params import MetaParams, is_head, tree_map
 from metanas.run.build_search import SearchBench
 from metanas.run.directory import RunDirectory
 from metanas.run.drawn import drawn
-from metanas.run.state import from_plain
+from metanas.run.state import Progressed, from_plain
 
 
 def start(bench: SearchBench) -> MetaParams:
@@ -18,7 +19,7 @@ def start(bench: SearchBench) -> MetaParams:
     later = ("stage", bench.stage.number) if bench.stage.number else ()
     found = drawn(bench.net, bench.space, experiment.search.arch_std, experiment.seed, *later)
     if experiment.start is not None and not later:
-        learned = _learned(Path(experiment.start))
+        learned = _learned(Path(experiment.start)).learner.params
         body = {name: learned.weights.get(name) for name in found.weights if not is_head(name)}
         arch = {name: learned.arch.get(name) for name in found.arch}
         found = MetaParams(
@@ -28,12 +29,19 @@ def start(bench: SearchBench) -> MetaParams:
     return tree_map(lambda t: t.to(bench.device), found)
 
 
-def _learned(path: Path) -> MetaParams:
-    """The start that the run has learned, its best on validation classes where it has validated."""
+def start_seconds(experiment: SearchExperiment) -> float | None:
+    """How long the run that the search began from has meta-trained; None without one, or where it is gone."""
+    if experiment.start is None or not RunDirectory(Path(experiment.start)).exists:
+        return None
+    return _learned(Path(experiment.start)).seconds
+
+
+def _learned(path: Path) -> Progressed:
+    """What the run has learned, at its best on validation classes where it has validated."""
     directory = RunDirectory(path)
     directory.experiment()  # refuses what is no meta-trained run
     name = "best" if directory.checkpoints.has("best") else "last"
-    return from_plain(directory.checkpoints.load(name), torch.device("cpu")).learner.params
+    return from_plain(directory.checkpoints.load(name), torch.device("cpu"))
 
 
 def _fitting(

@@ -28,8 +28,14 @@ class TableScore:
     test: Mapping[str, TableReport]
     """What may only be reported."""
 
-    def __call__(self, genotype: Genotype) -> dict[str, object]:
-        """The record of result.json: the architecture string, and by data set accuracies in [0, 1] and ranks."""
+    def __call__(self, genotype: Genotype, course: Sequence[Genotype] = ()) -> dict[str, object]:
+        """The record of result.json: the architecture string, and by data set accuracies in [0, 1] and ranks.
+
+        `course` are the architectures that the logits preferred before the search and after every epoch.
+
+        Two baselines that need no search stand beside it: an architecture drawn at random (the expectation over all),
+        and what is best on another data set, copied.
+        """
         return {
             "arch": NasBench201().write(genotype),
             "architectures": ROWS,
@@ -37,7 +43,10 @@ class TableScore:
                 name: {
                     "accuracy_valid": self.valid[name](genotype).score,
                     "accuracy_test": report.accuracy(genotype),
+                    "accuracy_course": [report.accuracy(then) for then in course],
                     "accuracy_best": report.best,
+                    "accuracy_random": report.mean,
+                    "accuracy_copied": {other: report.copied(its) for other, its in self.test.items() if other != name},
                     "rank": report.rank(genotype),
                 }
                 for name, report in self.test.items()
@@ -51,8 +60,9 @@ class NoTable:
 
     remedy: str
 
-    def __call__(self, genotype: Genotype) -> dict[str, object]:
+    def __call__(self, genotype: Genotype, course: Sequence[Genotype] = ()) -> dict[str, object]:
         """The record of result.json: the architecture string, and one line that says how to get the rest."""
+        del course
         return {"arch": NasBench201().write(genotype), "missing": self.remedy}
 
 

@@ -121,10 +121,16 @@ def _table_lines(score: Mapping[str, object]) -> list[str]:
     found = cast(Mapping[str, Mapping[str, float]], score.get("data", {}))
     return [
         f"NAS-Bench-201, {name}: test {100 * row['accuracy_test']:.2f} %, rank {row['rank']:,} of "
-        f"{score['architectures']:,} (best {100 * row['accuracy_best']:.2f} %; validation "
+        f"{score['architectures']:,} (best {100 * row['accuracy_best']:.2f} %, random cell "
+        f"{100 * row['accuracy_random']:.2f} %, best cell of {_copied(row)} copied; validation "
         f"{100 * row['accuracy_valid']:.2f} % after 12 epochs)"
         for name, row in found.items()
     ]
+
+
+def _copied(row: Mapping[str, object]) -> str:
+    found = cast(Mapping[str, float], row["accuracy_copied"])
+    return ", of ".join(f"{other} {100 * accuracy:.2f} %" for other, accuracy in found.items())
 
 
 def retrain_lines(result: Retrained, path: Path) -> str:
@@ -149,6 +155,7 @@ def spread_lines(spread: Retrained, path: Path) -> str:
             *(f"seed {seed}: test error {100 * error:.2f} %" for seed, error in zip(seeds, errors, strict=True)),
             f"mean {100 * cast(float, spread['test_error']):.2f} %, standard deviation "
             f"{100 * cast(float, spread['deviation']):.2f} points ({path / 'spread.json'})",
+            f"report: {path / 'report.html'}",
         ]
     )
 

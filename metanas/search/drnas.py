@@ -1,7 +1,8 @@
 """DrNAS: gates from a learned Dirichlet distribution, anchored to the uniform one (Chen et al. 2021, arXiv 2006.10355).
 
-Deviations: one stage on all channels, the paper's variant without progressive learning; `none`
-is an option where the space has it.
+Deviations: one stage on all channels, the paper's variant without progressive learning, which widens a part of the
+channels and keeps the weights (`search.stage_ops` can leave operations out, on fresh weights); `none` is an option
+where the space has it; the anchor is the divergence, where the authors' code decays the logits.
 """
 
 import torch
@@ -12,7 +13,7 @@ from metanas.params import Params
 from metanas.relax.dirichlet import Dirichlet, concentration
 from metanas.search.bilevel import Bilevel
 from metanas.search.first_order import FirstOrder
-from metanas.spaces.space import SearchSpace
+from metanas.spaces.space import NEVER, SearchSpace
 
 
 def drnas(net: nn.Module, space: SearchSpace, sgd: Sgd, adam: Adam) -> Bilevel:
@@ -22,12 +23,16 @@ def drnas(net: nn.Module, space: SearchSpace, sgd: Sgd, adam: Adam) -> Bilevel:
 
 
 def anchor(arch: Params) -> Tensor:
-    """Mean over the edges of KL(Dirichlet(elu(logits) + 1) || Dirichlet(1, .., 1)) in nats, shape []."""
+    """Mean over the edges of KL(Dirichlet(elu(logits) + 1) || Dirichlet(1, .., 1)) in nats, shape [].
+
+    Operations that are left out of an edge are none of its Dirichlet's.
+    """
     found = []
     for logits in arch.values():
-        c = concentration(logits)
-        total = c.sum(-1)
-        # the logarithms of the two normalisers, and the mean of (c - 1) log gate
-        distance = torch.lgamma(total) - torch.lgamma(c).sum(-1) - torch.lgamma(torch.full_like(total, c.shape[-1]))
+        there = logits > NEVER / 2
+        c = concentration(logits).where(there, 1.0)
+        total = (c * there).sum(-1)
+        # the logarithms of the two normalisers, and the mean of (c - 1) log gate: nothing where c is 1
+        distance = torch.lgamma(total) - torch.lgamma(c).sum(-1) - torch.lgamma(there.sum(-1).to(total))
         found.append(distance + ((c - 1) * (torch.digamma(c) - torch.digamma(total)[..., None])).sum(-1))
     return torch.cat(found).mean()

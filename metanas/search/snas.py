@@ -1,7 +1,9 @@
 """SNAS: softmax gates with Gumbel noise at a falling temperature, one loss (Xie et al. 2019, arXiv 1812.09926).
 
-Deviations: no resource term; and the genotype is decoded by the space's own rule (two edges a node, never `none`),
-where the paper takes the strongest operation of every edge, `none` included.
+Deviations: no resource term, and no edges dropped at random while searching; weights and logits learn from the first
+half of the images, the second only judges; the genotype is decoded by the space's own rule (two edges a node, never
+`none`), where the paper takes the strongest operation of every edge, `none` included, and keeps all edges; first logits
+lie around 0 where the paper's lie around 1, which no softmax can tell apart.
 """
 
 from torch import nn

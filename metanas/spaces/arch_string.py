@@ -58,7 +58,7 @@ def _read_node(node: int, group: str, primitives: Sequence[str]) -> list[str]:
             raise GenotypeError(
                 f"node {node} may only take in the nodes 0..{node - 1}, which come earlier, got {_short(edge)}"
             )
-        if int(index) != source:
+        if index != str(source):
             raise GenotypeError(
                 f"the edges into node {node} must come from the nodes 0..{node - 1}, each once and in this order, got "
                 f"{_short(edge)} as number {source}; write none~{source} for an edge that carries nothing"

@@ -1,4 +1,4 @@
-"""`metanas --help` answers at once, because torch is imported inside the commands that need it."""
+"""`metanas --help` answers at once, because torch is imported inside the commands that need it; it is a module too."""
 
 import subprocess
 import sys
@@ -24,3 +24,9 @@ def test_the_command_line_starts_without_torch(program):
 
 def test_an_import_of_torch_would_be_seen():
     assert run("import torch\n" + REPORT).splitlines()[-1] == "heavy: ['torch']"
+
+
+def test_the_command_line_is_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "metanas.cli", "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ")

@@ -206,7 +206,8 @@ def test_a_learning_curve_takes_what_is_not_finite(tmp_path: Path) -> None:
 
 def test_edges_have_names_only_where_the_table_is_a_whole_cell() -> None:
     assert figures.edge_names(14)[-1] == "2 → 3"
-    assert figures.edge_names(3) == ["edge 0", "edge 1", "edge 2"]
+    assert figures.edge_names(6)[-1] == "2 → 3"
+    assert figures.edge_names(4) == ["edge 0", "edge 1", "edge 2", "edge 3"]
 
 
 def test_an_unknown_or_infinite_interval_is_left_out(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_multiply_adds_of_convolutions_and_classifier_are_those_printed_for_gdas
 class Elements(TorchDispatchMode):
     """Counts two operations an element of a norm, one an element that a ReLU or a pool reads."""
 
-    PER_ELEMENT = {"native_batch_norm": 2, "relu": 1, "avg_pool2d": 1, "max_pool2d_with_indices": 1}
+    PER_ELEMENT = {"native_batch_norm": 2, "relu": 1, "avg_pool2d": 1, "max_pool2d_with_indices": 1, "mean": 1}
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,13 +85,16 @@ class Elements(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize(("name", "millions"), [("pdarts", 557), ("pc_darts_imagenet", 597)])
-def test_other_papers_also_count_norms_relus_and_pools(name: str, millions: int) -> None:
-    """DARTS's own 574 M follows from neither rule: it has 530 M multiply-adds, 544 M with the rest."""
+@pytest.mark.parametrize(
+    ("name", "millions"), [("pdarts", 557), ("pc_darts_cifar", 586), ("pc_darts_imagenet", 597), ("darts_v2", 544.59)]
+)
+def test_other_papers_also_count_norms_relus_and_pools(name: str, millions: float) -> None:
+    """For DARTS, whose own 574 M nobody could count again, the figure is a reader's (quark0/darts, issue 46)."""
     net = skeleton(imagenet_network, name)
     with Elements() as elements:
         net(torch.empty(1, *IMAGENET.image, device="meta"))
-    assert (cost(net, IMAGENET).macs + elements.total) / 1e6 == pytest.approx(millions, abs=1.0)
+    total = (cost(net, IMAGENET).macs + elements.total) / 1e6
+    assert round(total, 2 if isinstance(millions, float) else None) == millions
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from metanas.config.exploration import Exploration
 from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
 from metanas.config_file import load_any, load_experiment, load_exploration, load_retrain, load_search
+from metanas.run.build_search import SearchBench
 from metanas.run.demo import demo_experiment
 from metanas.run.directory import RunDirectory
 from metanas.run.explore import explore
 from metanas.run.meta_train import meta_train
 from metanas.run.retrain import retrain
-from metanas.run.search import search
+from metanas.run.start import start
 from metanas.track.jsonl import read_rows
 
 ROOT = Path(__file__).parents[2] / "configs"
@@ -68,8 +69,15 @@ class TestConfiguration:
             if stages > 1:
                 smallest += [f"search.stage_cells={[3] * stages}".replace(" ", ""), "space.cells=null"]
             smallest += ["images.per_class=0", "images.batch=12", "search.epochs=1"]
-            search(load_search(path, [*searched_on, *smallest]), directory, quiet=True)
-            assert [row["search/step"] for row in read_rows(directory.metrics)] == list(range(1, stages + 1))
+            bench = SearchBench.of(load_search(path, [*searched_on, *smallest]))
+            for stage in range(stages):
+                train, valid = bench.train.batch(stage, 0), bench.valid.batch(stage, 0)
+                begun = bench.searcher.init(start(bench))
+                state, metrics = bench.searcher.step(begun, train, valid, bench.pace(stage))
+                assert metrics["search/train_loss"] > 0
+                if stage + 1 < stages:
+                    bench = SearchBench.of(bench.experiment, bench.next_stage(state.params.arch))
+            assert bench.steps == bench.end == stages
             return
         if isinstance(found, RetrainExperiment):
             retrain("darts_v2", load_retrain(path, [*retrained_on, "images.batch=20"]), directory, quiet=True)

@@ -12,17 +12,20 @@ import pytest
 import torch
 
 from metanas.config.retrain import RetrainExperiment
-from metanas.config_file import load_retrain
-from metanas.errors import CheckpointError, NonFiniteError
+from metanas.config_file import load_retrain, load_search
+from metanas.errors import CheckpointError, GenotypeError, NonFiniteError, RunError
 from metanas.networks.drop_path import DropPath
 from metanas.networks.training import sgd, step
+from metanas.run import build
 from metanas.run.build_retrain import RetrainBench
 from metanas.run.directory import RunDirectory
 from metanas.run.given_cells import given_cells
 from metanas.run.interrupt import Interrupted
+from metanas.run.origin import origin
 from metanas.run.report import report
 from metanas.run.retrain import _Retraining, retrain, scored
 from metanas.run.retrain_state import Retrained, begin, from_plain, to_plain
+from metanas.run.search import search
 from metanas.spaces.cell_genotype import as_cells
 from metanas.spaces.darts import Darts
 from metanas.spaces.genotype_text import write_genotype
@@ -108,7 +111,7 @@ def test_a_training_that_is_stopped_ends_with_the_same_bits(
 
 def test_a_checkpoint_holds_running_statistics_and_momentum(small: Small) -> None:
     bench = bench_of(small())
-    training = _Retraining(bench, RunDirectory(Path("unused")))
+    training = _Retraining(bench, RunDirectory(Path("unused")), {})
     state = training.step(begin(bench))
     again = from_plain(to_plain(state, bench.experiment), bench)
     assert flat(to_plain(again, bench.experiment)) == flat(to_plain(state, bench.experiment))
@@ -191,20 +194,12 @@ class TestGivenCells:
         (tmp_path / "cell.txt").write_text(f"NASNet = {text}\n")
         assert given_cells(text, 0) == given_cells(str(tmp_path / "cell.txt"), 0) == published("nasnet_a")
 
-    def test_a_search_and_its_file(self, tmp_path: Path, searched_on: list[str]) -> None:
-        from metanas.config_file import load_search
-        from metanas.run.search import search
-
-        directory = RunDirectory(tmp_path / "run")
-        experiment = load_search(None, [*searched_on, "search.epochs=1"])
-        result = search(experiment, directory, quiet=True)
-        assert isinstance(result["genotype"], list)
-        from metanas.run import build
-
-        space = build.space(experiment)
-        found = given_cells(str(directory.path), 0)
-        assert found == given_cells(str(directory.path / "genotype.json"), 0)
-        assert [graph.edges for graph in found] == list(space.cells(tuple(result["genotype"])).values())  # type: ignore[attr-defined]
+    def test_a_search_and_its_file(self, found: Path) -> None:
+        space = build.space(RunDirectory(found).searched())
+        result = json.loads((found / "result.json").read_text())
+        cells = given_cells(str(found), 0)
+        assert cells == given_cells(str(found / "genotype.json"), 0)
+        assert [graph.edges for graph in cells] == list(space.cells(tuple(result["genotype"])).values())  # type: ignore[attr-defined]
 
     def test_a_training_from_scratch(self, trained: RunDirectory) -> None:
         assert given_cells(str(trained.path), 5) == published("darts_v2")
@@ -213,6 +208,20 @@ class TestGivenCells:
         assert given_cells("random", 3) == given_cells("random", 3) != given_cells("random", 4)
         space = Darts()
         assert as_cells(space, tuple(0 for _ in space.decisions))[0].concat == given_cells("random", 3).normal.concat
+
+    def test_random_cells_of_the_space_of_a_search(self, found: Path, done, tmp_path: Path) -> None:
+        drawn = [given_cells(f"random:{found}", seed) for seed in range(5)]
+        assert {graph.concat for cells in drawn for graph in cells} == {(2,)}  # its cells have one node
+        assert len({write_genotype(cells) for cells in drawn}) > 1
+        assert origin(f"random:{found}") == {"kind": "random", "name": "random"}
+        with pytest.raises(RunError, match="nowhere is not a run directory"):
+            given_cells("random:nowhere", 0)
+        with pytest.raises(RunError, match="expected a single-task search, got a meta-trained run"):
+            given_cells(f"random:{done.path}", 0)
+        other = RunDirectory(tmp_path / "other")
+        other.create(load_search(None, ["space.kind=nas_bench_201", "space.nodes=3"]))
+        with pytest.raises(GenotypeError, match=r"random:.*other: expected a search of normal and reduction cells"):
+            given_cells(f"random:{other.path}", 0)
 
 
 GOOD = write_genotype(published("darts_v2"))
@@ -320,11 +329,84 @@ def test_seeds_repeat_a_training_and_say_its_spread(metanas, retrained_on: list[
     assert spread["test_error"] == pytest.approx(sum(errors) / 2)
     assert spread["deviation"] == pytest.approx(abs(errors[0] - errors[1]) / 2**0.5)
     assert said.out.startswith("seed 0: test error ")
+    page = (out / "report.html").read_text()
+    assert "mean and standard deviation over 2 seeds. Cells: random." in page
+    (out / "report.html").unlink()
+    assert metanas("report", out).code == 0
+    assert (out / "report.html").read_text() == page
     assert "holds a run already" in metanas(*words).line
     shutil.rmtree(out / "seed-1")
     assert metanas(*words, "--resume").code == 0
     again = json.loads((out / "spread.json").read_text())
     assert again["test_errors"] == errors
+
+
+class TestOrigin:
+    """What a training says of where its cells come from."""
+
+    def test_names_and_texts(self, tmp_path: Path) -> None:
+        assert origin("random") == {"kind": "random", "name": "random"}
+        assert origin("DARTS_V2") == {"kind": "published", "name": "darts_v2"}
+        assert origin(GOOD)["kind"] == "text"
+        (tmp_path / "cells.txt").write_text(GOOD)
+        assert origin(str(tmp_path / "cells.txt")) == {"kind": "text", "name": "cells.txt"}
+
+    def test_a_search_with_what_it_cost(self, found: Path, trained: RunDirectory) -> None:
+        result = json.loads((found / "result.json").read_text())
+        record = origin(str(found))
+        assert record == origin(str(found / "genotype.json"))
+        assert (record["kind"], record["name"], record["start"]) == ("search", "found", None)
+        assert record["seconds"] == result["seconds"] > 0
+        assert record["dataset"] == result["dataset"] == "pictures"
+
+    def test_a_training_hands_its_own_on(self, trained: RunDirectory) -> None:
+        assert origin(str(trained.path)) == {"kind": "published", "name": "darts_v2"}
+        assert json.loads(trained.result.read_text())["origin"] == origin("darts_v2")
+
+    def test_a_damaged_search_is_refused(self, found: Path, tmp_path: Path) -> None:
+        shutil.copytree(found, tmp_path / "found")
+        (tmp_path / "found" / "result.json").write_text("{")
+        with pytest.raises(RunError, match="expected JSON in .*result.json"):
+            origin(str(tmp_path / "found"))
+
+
+@pytest.fixture(scope="module")
+def found(searched_on: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search on another data set than the trainings'."""
+    path = tmp_path_factory.mktemp("searches") / "found"
+    search(load_search(None, [*searched_on, "search.epochs=1"]), RunDirectory(path), quiet=True)
+    return path
+
+
+def test_trainings_stand_side_by_side(
+    metanas, found: Path, trained: RunDirectory, retrained_on: list[str], tmp_path: Path
+) -> None:
+    shutil.copytree(trained.path, tmp_path / "published")
+    more = [*retrained_on, "network.auxiliary=0"]
+    assert metanas("retrain", found, "-q", "--out", tmp_path / "other", *more).code == 0
+    assert metanas("retrain", "random", "-q", "--seeds", "2", "--out", tmp_path / "random", *more).code == 0
+    own = json.loads((tmp_path / "other" / "result.json").read_text())
+    own["origin"] |= {"dataset": "cifar10/train", "seconds": 83.0, "start": "runs/meta", "start_seconds": 61.0}
+    shutil.copytree(tmp_path / "other", tmp_path / "own")
+    (tmp_path / "own" / "result.json").write_text(json.dumps(own))
+    beside = [word for name in ("other", "random", "own") for word in ("--beside", tmp_path / name)]
+    assert metanas("report", tmp_path / "published", *beside).code == 0
+    page = (tmp_path / "published" / "report.html").read_text()
+    assert "Test accuracy against search cost" in page
+    table = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", page)]
+    rows = {row[0]: row[1:5] for row in table if len(row) == 8}
+    assert rows == {
+        "published": ["published, darts_v2", "none", "none", "1"],
+        "other": ["copied, found on pictures from a random start", "none", "none", "1"],
+        "random": ["random", "none", "none", "2"],
+        "own": ["found on cifar10/train from a meta-learned start", "1 min 23 s", "1 min 1 s", "1"],
+    }
+    assert metanas("report", tmp_path / "random", *beside[:2]).code == 0
+    assert "Test accuracy against search cost" in (tmp_path / "random" / "report.html").read_text()
+    assert "expected a finished training from scratch" in metanas("report", trained.path, "--beside", found).line
+    assert "expected a finished training" in metanas("report", trained.path, "--beside", tmp_path).line
+    many = [word for _ in range(16) for word in ("--beside", trained.path)]
+    assert "expected at most 16 trainings" in metanas("report", trained.path, *many).line
 
 
 def test_a_training_is_neither_overwritten_nor_continued_as_another(
@@ -335,7 +417,6 @@ def test_a_training_is_neither_overwritten_nor_continued_as_another(
     assert "holds a run already" in metanas("retrain", "darts_v2", *words).line
     assert "another configuration (genotype: " in metanas("retrain", "pdarts", "--resume", *words).line
     assert "expected a meta-trained run, got a training from scratch" in metanas("evaluate", "-q", trained.path).line
-    assert "leave --beside out" in metanas("report", trained.path, "--beside", trained.path).line
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(small: Small, tmp_path: Path) -> None:

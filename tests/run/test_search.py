@@ -68,6 +68,12 @@ def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return arrange
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches that draw nothing: no other bit depends on pictures, and most of so small a search is spent on them."""
+    monkeypatch.setattr("metanas.run.search.draw_search", lambda *arguments: {})
+
+
 @pytest.fixture(scope="module")
 def found(small: Small, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A finished search that no test may change."""
@@ -101,7 +107,7 @@ def test_a_search_leaves_what_its_directory_promises(found: RunDirectory, small:
 
 
 def test_a_search_that_is_stopped_ends_with_the_same_bits(
-    found: RunDirectory, small: Small, signal_at: Callable[[int], None], tmp_path: Path
+    found: RunDirectory, small: Small, signal_at: Callable[[int], None], tmp_path: Path, no_pictures: None
 ) -> None:
     stopped = RunDirectory(tmp_path / "stopped")
     for iteration in (0, 2, 4):  # within an epoch, and at the end of one
@@ -133,7 +139,7 @@ STAGES = [
 
 
 def test_a_search_in_stages_that_is_stopped_ends_with_the_same_bits(
-    small: Small, signal_at: Callable[[int], None], tmp_path: Path
+    small: Small, signal_at: Callable[[int], None], tmp_path: Path, no_pictures: None
 ) -> None:
     whole, stopped = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "stopped")
     search(small(*STAGES), whole, quiet=True)
@@ -166,7 +172,9 @@ def test_a_stage_has_its_own_schedule(small: Small) -> None:
     assert drops[0] == drops[1] == 0.4 > drops[2]
 
 
-def test_a_crash_between_checkpoints_repeats_the_epoch(found: RunDirectory, small: Small, tmp_path: Path) -> None:
+def test_a_crash_between_checkpoints_repeats_the_epoch(
+    found: RunDirectory, small: Small, tmp_path: Path, no_pictures: None
+) -> None:
     directory = RunDirectory(tmp_path / "crashed")
     shutil.copytree(found.path, directory.path)
     (directory.path / "checkpoint" / "last.pt").write_bytes(b"half")  # back to the epoch before
@@ -322,5 +330,6 @@ def test_searches_stand_side_by_side(metanas, found: RunDirectory, tmp_path: Pat
     page = (tmp_path / "other" / "report.html").read_text()
     assert "Accuracy against search cost" in page
     assert "found, random start" in page
+    assert "meta-training before it" in page
     four = [word for _ in range(4) for word in ("--beside", found.path)]
     assert "expected at most 3 searches" in metanas("report", tmp_path / "other", *four).line

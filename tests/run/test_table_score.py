@@ -44,10 +44,37 @@ def test_a_found_cell_is_scored_by_its_own_row(
         assert found["accuracy_test"] == pytest.approx(tests[row] / 100)
         assert found["accuracy_valid"] == pytest.approx(invented[f"{name}_valid_12"][row] / 100)
         assert found["accuracy_best"] == pytest.approx(tests.max() / 100)
+        assert found["accuracy_random"] == pytest.approx(tests.mean() / 100)
+        assert found["accuracy_copied"] == {
+            other: pytest.approx(tests[invented[f"{other}_test_200"].argmax()] / 100) for other in DATA if other != name
+        }
         assert found["rank"] == 1 + (tests > tests[row]).sum()
         assert f"NAS-Bench-201, {name}: test {tests[row]:.2f} %, rank {found['rank']:,} of {ROWS:,}" in said.out
         assert f"{tests[row]:.2f} %" in page
+        course = [invented["arch"].tolist().index(arch) for arch in preferred(run)]
+        assert found["accuracy_course"] == [pytest.approx(tests[place] / 100) for place in course]
+    assert len(course) == 2  # before the search, and after its epoch
+    assert course[-1] == row
     assert "rank by test" in page
+    assert "copied from" in page
+
+
+def preferred(run: Path) -> list[str]:
+    """The architectures that the recorded probabilities prefer, before the search and after every epoch."""
+    (course,) = json.loads((run / "arch.json").read_text())["history"].values()
+    return [NasBench201().write(tuple(max(range(5), key=edge.__getitem__) for edge in table)) for table in course]
+
+
+def test_searches_are_compared_by_what_their_cells_are_worth(
+    metanas, table: Path, searched_on: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METANAS_DATA", str(table.parents[1]))
+    for seed in (0, 1):
+        assert metanas("search", "-q", "--out", tmp_path / f"{seed}", *searched_on, *SMALL, f"seed={seed}").code == 0
+    assert metanas("report", tmp_path / "0", "--beside", tmp_path / "1").code == 0
+    page = (tmp_path / "0" / "report.html").read_text()
+    assert "true accuracy against cost" in page
+    assert "found cell, trained from scratch" in page
 
 
 def test_the_search_does_not_see_the_table(table: Path, searched_on: list[str], tmp_path: Path, monkeypatch) -> None:

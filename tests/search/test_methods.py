@@ -21,7 +21,7 @@ from metanas.search.finite_difference import FiniteDifference
 from metanas.search.first_order import FirstOrder
 from metanas.search.searcher import Pace, Searcher, SearchState, slope
 from metanas.search.unrolled import Unrolled
-from metanas.spaces.space import CellEdge
+from metanas.spaces.space import NEVER, CellEdge
 from tasks.episode import Batch
 from tasks.stream import stream
 
@@ -126,6 +126,14 @@ def test_the_anchor_of_drnas_is_the_divergence_from_the_uniform_dirichlet(small)
         for a in small.start.arch.values()
     ]
     assert float(anchor(small.start.arch)) == pytest.approx(float(torch.cat(expected).mean()), rel=1e-9)
+
+
+def test_what_an_edge_may_not_carry_is_no_part_of_the_anchor() -> None:
+    logits = torch.tensor([[0.5, -0.2, 0.1]], dtype=torch.float64, requires_grad=True)
+    fewer = torch.full((1, 5), NEVER, dtype=torch.float64).index_copy(1, torch.tensor([0, 2, 3]), logits)
+    (expected,), (found,) = (torch.autograd.grad(anchor({"n": table}), logits) for table in (logits, fewer))
+    torch.testing.assert_close(anchor({"n": fewer}), anchor({"n": logits}))
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_penalty_of_beta_darts_pushes_down_what_leads(small) -> None:
