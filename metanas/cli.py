@@ -33,6 +33,14 @@ class Split(StrEnum):
     test = "test"
 
 
+class Device(StrEnum):
+    """Where something is measured."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -237,15 +245,16 @@ def fetch_data(
 def bench(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
+    device: Annotated[Device, typer.Option(help="Where to measure; auto takes a GPU if there is one.")] = Device.auto,
 ) -> None:
-    """Time adaptation, meta-training and search on one thread, beside a textbook implementation in the same run."""
+    """Time adaptation, meta-training and search, beside a textbook implementation in the same run."""
     with plainly():
         import json
 
         from metanas.run.bench import bench as measure
         from metanas.run.bench import lines
 
-        found = measure(quick=quick, say=lambda line: typer.echo(f"measuring: {line}", err=True))
+        found = measure(quick=quick, device=device.value, say=lambda line: typer.echo(f"measuring: {line}", err=True))
         typer.echo(json.dumps(found, indent=2) if as_json else lines(found))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.params import MetaParams, Params
-from metanas.relax.relaxation import Relaxation
+from metanas.relax.relaxation import Relaxation, Temperature
 from tasks.episode import Batch
 
 LossFn = Callable[[MetaParams, Batch], Tensor]
@@ -31,8 +31,13 @@ def relation_error(logits: Tensor, y: Tensor) -> Tensor:
 
     Sung et al. 2018 (arXiv 1711.06025), equation 2: summed over classes, here with the mean over images.
     """
-    wanted = F.one_hot(y, logits.shape[-1]).to(logits)
+    wanted = _one_hot(y, logits.shape[-1]).to(logits)
     return (torch.sigmoid(logits) - wanted).square().sum(-1).mean(-1)
+
+
+def _one_hot(y: Tensor, n_way: int) -> Tensor:
+    """Which label is which class, `[*tasks, n, n_way]`; torch's own looks at the labels."""
+    return y[..., None] == torch.arange(n_way, device=y.device)
 
 
 class SkipDropout(NamedTuple):
@@ -62,6 +67,10 @@ class Objective(Protocol):
         """See `LossFn`."""
         ...
 
+    def blind(self, device: torch.device) -> "Objective":
+        """See `Recordable`."""
+        ...
+
     def with_class_means(self, params: MetaParams, support: Batch) -> MetaParams:
         """`params` with the classifier that the support set defines, differentiable in `params`.
 
@@ -70,6 +79,22 @@ class Objective(Protocol):
             support: labelled images, at least one of each class; they are normalised with their own statistics.
         """
         ...
+
+
+@runtime_checkable
+class Recordable(Protocol):
+    """A loss that can be computed without a look at any value, as recorded work has to be (`metanas.recorder`)."""
+
+    def blind(self, device: torch.device) -> LossFn:
+        """The same loss for that, its numbers as tensors on `device`."""
+        ...
+
+
+def blind(loss: LossFn, device: torch.device) -> LossFn:
+    """`loss` for recorded work; raises `TypeError` for one that cannot be recorded."""
+    if not isinstance(loss, Recordable):
+        raise TypeError(f"expected a loss that can be recorded, got a {type(loss).__name__}")
+    return loss.blind(device)
 
 
 @runtime_checkable
@@ -92,6 +117,10 @@ class Mean:
         """See `Staged`."""
         return Mean([loss.stage(step, steps) if isinstance(loss, Staged) else loss for loss in self.losses])
 
+    def blind(self, device: torch.device) -> "Mean":
+        """See `Recordable`."""
+        return Mean([blind(loss, device) for loss in self.losses])
+
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""
         return torch.stack([loss(params, batch) for loss in self.losses]).mean(0)
@@ -99,7 +128,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Classification:
-    """The loss of a network of some space; implements `Objective` and `Staged`.
+    """The loss of a network of some space; implements `Objective`, `Staged` and `Recordable`.
 
     Parameters and batches may have a leading `tasks` axis; the losses of the tasks are then independent.
     """
@@ -108,7 +137,7 @@ class Classification:
     """A skeleton on the `meta` device; called as `metanas.spaces.network.CellNetwork.forward` says."""
     relaxation: Relaxation | None = None
     """How `arch` becomes gates; None for a child, which has no gates."""
-    temperature: float = 1.0
+    temperature: Temperature = 1.0
     """Handed to the relaxation."""
     noise: Params = field(default_factory=dict)
     """Handed to the relaxation; one sample serves all inner steps."""
@@ -117,9 +146,23 @@ class Classification:
     criterion: Criterion = cross_entropy
     drop: SkipDropout | None = None
     """What is dropped behind skip connections; a network of cells takes it, others do not."""
-    temperature_first: float | None = None
+    temperature_first: Temperature | None = None
     """In the first step of an inner loop, from which the temperature falls linearly to `temperature` in the last one,
     anew for every task (MetaNAS, arXiv 1911.11090, section 3.3); None keeps it."""
+
+    is_blind: bool = False
+    """Compute options whose gate is zero too, where they could be left out: no step looks at a value."""
+
+    def blind(self, device: torch.device) -> "Classification":
+        """See `Recordable`; not for one that drops, whose zeros the host draws."""
+        if self.drop is not None:
+            raise TypeError("what is dropped behind skip connections is drawn by the host in every pass")
+        return replace(
+            self,
+            temperature=_sent(self.temperature, device),
+            temperature_first=None if self.temperature_first is None else _sent(self.temperature_first, device),
+            is_blind=True,
+        )
 
     def stage(self, step: int, steps: int) -> "Classification":
         """See `Staged`; a loop of a single step has the temperature of the last."""
@@ -144,10 +187,11 @@ class Classification:
     def with_class_means(self, params: MetaParams, support: Batch) -> MetaParams:
         """See `Objective`."""
         features = self.features(params, support.x)
-        members = F.one_hot(support.y).to(features)  # [*tasks, n, n_way]: every class is there, so y.max() is n_way - 1
-        means = members.mT @ features / members.sum(-2)[..., None]
         head = self.net.head
         assert isinstance(head, nn.Module)
+        assert isinstance(head.n_way, int)
+        members = _one_hot(support.y, head.n_way).to(features)  # [*tasks, n, n_way]
+        means = members.mT @ features / members.sum(-2)[..., None]
         given = head.of_means(means)  # type: ignore[operator]
         return params._replace(weights=params.weights | {f"head.{name}": weight for name, weight in given.items()})
 
@@ -156,10 +200,14 @@ class Classification:
         if self.drop is not None:
             options = options | {"after_skip": self.drop.begin()}
         if self.relaxation is not None:
-            options = options | {"sparse": self.relaxation.sparse}
+            options = options | {"sparse": self.relaxation.sparse and not self.is_blind}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
             gates = self.relaxation(arch, self.temperature, self.noise) or None  # a fixed architecture has none
         # our networks tie no weights, and looking for ties takes a tenth of the time
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)
         return out
+
+
+def _sent(number: Temperature, device: torch.device) -> Tensor:
+    return number if isinstance(number, Tensor) else torch.full((), number, dtype=torch.float64, device=device)

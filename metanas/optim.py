@@ -13,6 +13,9 @@ from torch import Tensor
 from metanas.errors import ConfigError
 from metanas.params import MetaParams, Params, like, tree_map, tree_norm
 
+Number = float | Tensor
+"""A tensor `[]` where a step is recorded once for all values (`metanas.recorder`)."""
+
 
 class AdamState(NamedTuple):
     """Moments of Adam."""
@@ -139,7 +142,7 @@ class Sgd:
         """The buffer before the first update."""
         return {name: torch.zeros_like(w) for name, w in weights.items()}
 
-    def update(self, gradient: Params, buffer: Params, weights: Params, lr: float) -> tuple[Params, Params]:
+    def update(self, gradient: Params, buffer: Params, weights: Params, lr: Number) -> tuple[Params, Params]:
         """One step of size `lr`. Returns new weights and buffer."""
         g, b, w = (_flat(tree) for tree in (gradient, buffer, weights))
         if self.clip:

@@ -45,12 +45,20 @@ class Batch(NamedTuple):
     y: Tensor
     """Integer labels in 0 .. n_way - 1, `[*tasks, n]`."""
 
+    def to(self, dtype: torch.dtype) -> "Batch":
+        """The same with images of that precision."""
+        return Batch(self.x.to(dtype), self.y)
+
 
 class Episode(NamedTuple):
     """One task: what may be learned from, and what judges the learning."""
 
     support: Batch
     query: Batch
+
+    def part(self, first: int, last: int) -> "Episode":
+        """Tasks `first` to `last - 1` of episodes with a leading `tasks` axis."""
+        return Episode(*(Batch(batch.x[first:last], batch.y[first:last]) for batch in self))
 
 
 class Stack(NamedTuple):
@@ -62,6 +70,10 @@ class Stack(NamedTuple):
     """Classes in each of them."""
     episode: Episode
     """Their images and labels with a leading `tasks` axis."""
+
+    def part(self, first: int, last: int) -> "Stack":
+        """Episodes `first` to `last - 1` of these."""
+        return Stack(self.numbers[first:last], self.n_way, self.episode.part(first, last))
 
 
 @runtime_checkable

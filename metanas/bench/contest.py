@@ -9,11 +9,14 @@ import torch
 from metanas.bench.methods import Textbook, as_textbook
 from metanas.bench.setting import Gates, Setting
 from metanas.meta.adapt import Inner, adapt
+from metanas.meta.adapted import adapted
+from metanas.meta.batch import Executor
 from metanas.meta.learner import Descent
 from metanas.meta.maml import Maml
-from metanas.objective import LossFn
+from metanas.objective import LossFn, blind
 from metanas.optim import Adam
 from metanas.params import MetaParams, detach, leaves, spread
+from metanas.recorder import Engine, is_recorded, recorded
 from metanas.search.arch_gradient import ArchGradient, WeightStep
 from metanas.search.finite_difference import FiniteDifference
 from metanas.search.unrolled import Unrolled
@@ -21,6 +24,8 @@ from tasks.episode import Batch, Episode
 
 OURS, TEXTBOOK, LEAN = "ours", "textbook", "lean"
 """The contestants; `lean` is the textbook without the habits that cost time and change no result, in short items."""
+UNRECORDED, ROUGH = "unrecorded", "bfloat16"
+"""On a GPU also ours without graphs, and with features in bfloat16."""
 
 Work = Callable[[], object]
 
@@ -31,6 +36,8 @@ class Contest(NamedTuple):
     name: str
     setting: Setting
     ways: dict[str, Work]
+    core: Work
+    """The part of our way that runs on the device of the setting alone, which may be `meta`."""
 
 
 def contests(setting: Setting, search: Setting, batch: int) -> list[Contest]:
@@ -39,6 +46,8 @@ def contests(setting: Setting, search: Setting, batch: int) -> list[Contest]:
     Second-order search steps come with softmax gates alone, which are DARTS's.
     """
     items = [adapted_task(setting), meta_iteration(setting), darts_step(search, batch)]
+    if setting.device != "cpu":
+        items.append(adapted_task(replace(setting, n_way=10, k_shot=200), "adapted_10way_200shot"))
     if search.gates == "softmax":
         items += [second_order_step(search, batch, exact=exact) for exact in (True, False)]
     return items
@@ -49,17 +58,28 @@ def inner(setting: Setting, *, first_order: bool) -> Inner:
     return Inner(setting.steps, lr_weights=0.1, lr_arch=1.0, first_order=first_order)
 
 
-def adapted_task(setting: Setting) -> Contest:
+def adapted_task(setting: Setting, name: str = "adapted_task") -> Contest:
     """A new task's inner loop on weights and logits, at first order: nothing is differentiated through it."""
     start, episodes = setting.start(), setting.episodes(1)
     steps, loss = inner(setting, first_order=True), setting.objective()
     alone = Episode(*(Batch(part.x[0], part.y[0]) for part in episodes))
-    ways: dict[str, Work] = {
-        OURS: lambda: adapt(loss, detach(spread(start, 1), requires_grad=True), episodes.support, steps)
-    }
-    for name, book in _books(setting):
-        ways[name] = lambda book=book: book.adapt(as_textbook(start), alone, steps)  # type: ignore[misc]
-    return Contest("adapted_task", setting, ways)
+
+    def ours(engine: Engine, dtype: torch.dtype) -> Work:
+        here, support = replace(steps, engine=engine), episodes.support.to(dtype)
+        return lambda: adapted(loss, spread(start, 1), support, here)
+
+    ways = _ours(setting, ours)
+    for kind, book in _books(setting):
+        ways[kind] = lambda book=book: book.adapt(as_textbook(start), alone, steps)  # type: ignore[misc]
+    return Contest(name, setting, ways, ways[OURS])
+
+
+def _ours(setting: Setting, make: Callable[[Engine, torch.dtype], Work]) -> dict[str, Work]:
+    """Our ways to do the same on the device of the setting."""
+    ways = {OURS: make("auto", torch.float32)}
+    if setting.device != "cpu":
+        ways |= {UNRECORDED: make("plain", torch.float32), ROUGH: make("auto", torch.bfloat16)}
+    return ways
 
 
 def meta_iteration(setting: Setting) -> Contest:
@@ -68,9 +88,16 @@ def meta_iteration(setting: Setting) -> Contest:
     steps, loss = inner(setting, first_order=False), setting.objective()
     learner = Descent(Maml(steps), Adam())
     state = learner.init(start)
-    ways: dict[str, Work] = {OURS: lambda: learner.step(state, [learner.gradient(loss, start, episodes)], 1.0)}
+
+    def ours(engine: Engine, dtype: torch.dtype) -> Work:
+        execute = Executor(learner.gradient, engine=engine)
+        seen = Episode(*(batch.to(dtype) for batch in episodes))
+        return lambda: learner.step(state, [execute(loss, start, seen)], 1.0)
+
+    ways = _ours(setting, ours)
     ways[TEXTBOOK] = _textbook_iteration(Textbook(setting), as_textbook(start), episodes, steps)
-    return Contest("meta_iteration", setting, ways)
+    execute = Executor(learner.gradient, engine="plain")
+    return Contest("meta_iteration", setting, ways, lambda: execute(loss, start, episodes))
 
 
 def _textbook_iteration(book: Textbook, start: MetaParams, episodes: Episode, steps: Inner) -> Work:
@@ -96,12 +123,23 @@ def darts_step(setting: Setting, images: int) -> Contest:
     """First-order DARTS: the weights move on one batch of `images`, then the logits on another."""
     start, (train, held_out) = setting.start(), batches(setting, images)
     loss, rates = setting.objective(), (0.025, 0.3)
-    ours = detach(start, requires_grad=True)
-    ways: dict[str, Work] = {OURS: lambda: search_step(loss, ours, train, held_out, rates)}
+    begin = detach(start, requires_grad=True)
+
+    def ours(engine: Engine, dtype: torch.dtype) -> Work:
+        seen, judged = train.to(dtype), held_out.to(dtype)
+        if not is_recorded(engine, seen.x.device):
+            return lambda: search_step(loss, begin, seen, judged, rates)
+
+        def step(loss: LossFn, params: MetaParams, train: Batch, held_out: Batch) -> MetaParams:
+            return search_step(loss, detach(params, requires_grad=True), train, held_out, rates)
+
+        return lambda: recorded(("search step", rates), step, blind(loss, seen.x.device), start, seen, judged)
+
+    ways = _ours(setting, ours)
     for name, book in _books(setting):
         theirs = as_textbook(start)
         ways[name] = lambda book=book, theirs=theirs: book.search_step(theirs, train, held_out, rates)  # type: ignore[misc]
-    return Contest("darts_search_step", setting, ways)
+    return Contest("darts_search_step", setting, ways, ways[OURS])
 
 
 def second_order_step(setting: Setting, images: int, *, exact: bool) -> Contest:
@@ -114,7 +152,7 @@ def second_order_step(setting: Setting, images: int, *, exact: bool) -> Contest:
         OURS: lambda: looking_ahead(gradient, loss, ours, (train, held_out), rates),
         TEXTBOOK: lambda: book.second_order_step(theirs, train, held_out, rates, exact=exact),
     }
-    return Contest("darts_exact_step" if exact else "darts_difference_step", setting, ways)
+    return Contest("darts_exact_step" if exact else "darts_difference_step", setting, ways, ways[OURS])
 
 
 def looking_ahead(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from metanas.bench.setting import Setting
 from metanas.bench.timing import race
+from metanas.meta.batch import Executor
 from metanas.meta.maml import Maml
 
 AXES: dict[str, Callable[[Setting, int], Setting]] = {
@@ -32,7 +33,8 @@ class Growth:
 def growth(setting: Setting, axis: str, values: Sequence[int], rounds: int, budget: float) -> Growth:
     """Times meta-gradients at each of `values`, in turn."""
     settings = [AXES[axis](setting, value) for value in values]
-    times = race({str(value): _gradient(s) for value, s in zip(values, settings, strict=True)}, rounds, budget)
+    ways = {str(value): _gradient(s) for value, s in zip(values, settings, strict=True)}
+    times = race(ways, rounds, budget, setting.device)
     seconds = [times[str(value)].median for value in values]
     speed = tuple(s.tasks / t for s, t in zip(settings, seconds, strict=True))
     return Growth(axis, tuple(values), speed, exponent(values, seconds))
@@ -42,8 +44,8 @@ def _gradient(setting: Setting) -> Callable[[], object]:
     from metanas.bench.contest import inner
 
     start, episodes = setting.start(), setting.episodes(setting.tasks)
-    loss, gradient = setting.objective(), Maml(inner(setting, first_order=False))
-    return lambda: gradient(loss, start, episodes)
+    loss, execute = setting.objective(), Executor(Maml(inner(setting, first_order=False)))
+    return lambda: execute(loss, start, episodes)
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:

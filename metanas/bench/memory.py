@@ -6,15 +6,23 @@ import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
+import torch
+
 from metanas.allocator import release_freed_memory
 from metanas.errors import RunError
 
 
-def peak_bytes(work: Callable[[], object]) -> int:
-    """How far `work` makes the memory of a process grow at its peak, in bytes.
+def peak_bytes(work: Callable[[], object], device: str = "cpu") -> int:
+    """How far `work` makes memory grow at its peak, in bytes: that of a process, or that of a GPU.
 
-    It runs in a forked process of its own, to which no memory is left over that this one has freed.
+    On a CPU it runs in a forked process of its own, to which no memory is left over that this one has freed. On a GPU
+    the memory of graphs that are recorded in it counts, and stays.
     """
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return int(torch.cuda.max_memory_allocated(device)) - before
     release_freed_memory()
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)

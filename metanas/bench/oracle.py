@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.bench import textbook
-from metanas.bench.contest import OURS, Contest, inner
+from metanas.bench.contest import OURS, Contest, Work, inner
 from metanas.bench.setting import Setting
+from metanas.meta.batch import Executor
 from metanas.meta.maml import Maml
 from metanas.objective import Classification
 from metanas.params import MetaParams
@@ -30,6 +31,7 @@ def child_iteration(setting: Setting) -> Contest:
     from learn2learn.algorithms import MAML
 
     net, book = children(setting)
+    book = book.to_empty(device=setting.device)
     weights = {k: w for k, w in setting.start().weights.items() if k in dict(net.named_parameters())}
     named = textbook.textbook_weights(weights)
     book.load_state_dict(named)
@@ -46,7 +48,9 @@ def child_iteration(setting: Setting) -> Contest:
             F.cross_entropy(clone(episodes.query.x[task]), episodes.query.y[task]).backward()  # type: ignore[no-untyped-call]
         return {name: p.grad for name, p in book.named_parameters() if p.grad is not None}
 
-    return Contest("child_meta_gradient", setting, {OURS: lambda: gradient(loss, start, episodes), LEARN2LEARN: theirs})
+    execute = Executor(gradient)
+    ways: dict[str, Work] = {OURS: lambda: execute(loss, start, episodes), LEARN2LEARN: theirs}
+    return Contest("child_meta_gradient", setting, ways, ways[OURS])
 
 
 def children(setting: Setting) -> tuple[nn.Module, textbook.TextbookNetwork]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from metanas.bench import textbook
 from metanas.objective import Classification
-from metanas.params import MetaParams, Params
+from metanas.params import MetaParams, Params, tree_map
 from metanas.relax.softmax import Softmax
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.cell_choices import CellChoices
@@ -56,6 +56,8 @@ class Setting:
     tasks: int = 4
     """In a meta-batch."""
     stem: Literal["pooled", "plain"] = "pooled"
+    device: str = "cpu"
+    """On `meta` work is counted and nothing computed."""
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -93,7 +95,8 @@ class Setting:
                 width=self.channels,
                 n_way=self.n_way,
             )
-        return Classification(net, self.relaxation, self.temperature)
+        loss = Classification(net, self.relaxation, self.temperature)
+        return loss.blind(torch.device("meta")) if self.device == "meta" else loss
 
     def textbook(self) -> textbook.TextbookNetwork:
         """The textbook's supernet."""
@@ -108,16 +111,15 @@ class Setting:
         weights = initial_weights(self.objective().net, stream(0, "weights"))
         weights["head.weight"] = torch.randn(weights["head.weight"].shape, generator=stream(0, "head")) / 4
         arch: Params = {k: torch.randn(a.shape, generator=stream(0, k)) / 4 for k, a in self.choices.logits().items()}
-        return MetaParams({k: w.to(dtype) for k, w in weights.items()}, {k: a.to(dtype) for k, a in arch.items()})
+        return tree_map(lambda t: t.to(self.device, dtype), MetaParams(weights, arch))
 
     def episodes(self, tasks: int, dtype: torch.dtype = torch.float32) -> Episode:
         """`tasks` episodes of noise: how long a step takes does not depend on what is seen."""
 
         def batch(name: str, per_class: int) -> Batch:
             y = torch.arange(self.n_way).repeat_interleave(per_class)
-            return Batch(
-                torch.rand(len(y), 3, self.resolution, self.resolution, generator=stream(0, name)).to(dtype), y
-            )
+            x = torch.rand(len(y), 3, self.resolution, self.resolution, generator=stream(0, name))
+            return Batch(x.to(self.device, dtype), y.to(self.device))
 
         return stack(
             [Episode(batch(f"support {i}", self.k_shot), batch(f"query {i}", self.n_query)) for i in range(tasks)]

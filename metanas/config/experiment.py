@@ -1,9 +1,9 @@
 """All groups of a meta-training run together."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from metanas.config.data import Data, Task
+from metanas.config.device import DeviceName
 from metanas.config.judging import Adapt, Evaluate
 from metanas.config.meta import METRIC, Meta
 from metanas.config.network import Relax, Space
@@ -21,7 +21,7 @@ class Experiment:
     name: str = "experiment"
     """For people: the run directory and the tracker use it."""
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: int = 0
     """CPU processes of one thread, each working on its own tasks; 0 means one for each core. Changes no result."""
     data: Data = field(default_factory=Data)

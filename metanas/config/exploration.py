@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from metanas.config.data import Data, Task
+from metanas.config.device import DeviceName
 from metanas.config.experiment import Experiment
 from metanas.config.judging import Adapt, Evaluate
 from metanas.config.meta import Meta
@@ -45,7 +46,7 @@ class Exploration:
     name: str = "exploration"
     """For people: the run directory and the tracker use it."""
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: int = 0
     """See `Experiment`."""
     data: Data = field(default_factory=Data)

@@ -32,8 +32,9 @@ class Meta:
     """Tasks executed in one call, in one process; 0 means all of them. Fewer need less memory and busy more cores: at
     most `tasks / chunk` processes share a meta-batch."""
     execute: Execute = "auto"
-    """How the tasks of a chunk run: `fold` in one call, `loop` one after another, which needs the least memory; `auto`
-    folds. Changes results by rounding only; a call that finds too little memory is made for half the tasks."""
+    """How the tasks of a chunk run: `fold` in one call, `vmap` in one call by torch.func.vmap, `loop` one by one, which
+    needs the least memory; `auto` folds. Changes results by rounding only; a call that finds too little memory is made
+    for half the tasks."""
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
     of a meta-batch to agree on most operations, or no operation is trained for long."""

@@ -30,6 +30,10 @@ class Space:
     """Operations see 1/partial of the channels, the others pass by, and edges have logits of their own (PC-DARTS, which
     has 4); divides `width`. 1 is the plain cell; only `fewshot` and `darts` have another."""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of features while a network is trained or adapted; weights, logits, the statistics of norms and every score are
+    float32. bfloat16 is for a GPU: half the memory traffic."""
+
     def __post_init__(self) -> None:
         if self.kind == "fewshot" and self.cells not in (None, 2):
             raise ConfigError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from metanas.config.data import Data
+from metanas.config.device import DeviceName
 from metanas.config.ranges import between, check_name
 from metanas.config.tracking import EpochTrack
 from metanas.errors import ConfigError
@@ -93,7 +94,7 @@ class RetrainExperiment:
     name: str = "retrain"
     """For people: the run directory and the tracker use it."""
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: int = 1
     """CPU threads of an operation; 0 means one for each core. Another number rounds differently."""
     genotype: str = ""

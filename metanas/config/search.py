@@ -6,10 +6,12 @@ from itertools import pairwise
 from typing import Literal
 
 from metanas.config.data import Data
+from metanas.config.device import DeviceName
 from metanas.config.network import Space
 from metanas.config.ranges import between, check_name
 from metanas.config.tracking import EpochTrack
 from metanas.errors import ConfigError
+from metanas.recorder import Engine
 from tasks.catalogue import IMAGE_READERS
 
 MethodName = Literal[
@@ -98,6 +100,9 @@ class Search:
     """Epochs between two estimates of the dominant Hessian eigenvalue; 0 never estimates."""
     save_every: int = 1
     """Epochs between two checkpoints."""
+    engine: Engine = "auto"
+    """On a GPU, whether steps are recorded once and replayed (graph) or not (plain); `auto` records. Second-order steps
+    and those that drop features are never recorded. The numbers are the same but for rounding."""
 
     def __post_init__(self) -> None:
         between("search.epochs", self.epochs, 1, 10**6)
@@ -166,7 +171,7 @@ class SearchExperiment:
     name: str = "search"
     """For people: the run directory and the tracker use it."""
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    device: DeviceName = "cpu"
     threads: int = 1
     """CPU threads of an operation; 0 means one for each core. Another number rounds differently."""
     start: str | None = None

@@ -5,7 +5,7 @@ and second-order DARTS (one step, differentiated with respect to `arch`).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,8 +49,9 @@ class Inner:
     kl_arch: float = 0.0
     """Weight of the divergence KL(q, p) of a task's distributions over operations from the start's, for
     meta.gradient=variational: 1 is Bayes' rule for the images of the task, more is more cautious. 0 has none."""
-    engine: Literal["plain", "higher"] = "plain"
-    """Who takes the steps: we, or the package higher; the numbers are the same, ours are faster."""
+    engine: Literal["auto", "plain", "graph", "higher"] = "auto"
+    """Who takes the steps: we, on a GPU recorded once and replayed (graph, see `metanas.recorder`) or not (plain), or
+    the package higher. `auto` records on a GPU. The numbers are the same but for rounding."""
     optimiser: Literal["sgd", "adam"] = "sgd"
     """Plain gradient descent, or Adam without momentum as in MetaNAS (`metanas.meta.adaptive_descent`), which cannot be
     differentiated through: for reptile and first-order gradients."""
@@ -131,7 +132,11 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
     """
     is_pulled = bool(inner.kl_arch or any(inner.pulls(start)))
     params = start
-    step = AdaptiveDescent() if inner.optimiser == "adam" else DESCENTS[inner.engine]
+    step = (
+        AdaptiveDescent()
+        if inner.optimiser == "adam"
+        else (higher_descent.descend if inner.engine == "higher" else descend)
+    )
     for m in range(inner.steps):
         now = loss.stage(m, inner.annealing_steps) if isinstance(loss, Staged) else loss
         if is_pulled:
@@ -156,10 +161,6 @@ def descend(value: Tensor, params: MetaParams, sizes: Sequence[float | Tensor], 
     gradient = grad(value, params, wanted, create_graph=exact)
     moved = [p if g is None else p - size * g for p, g, size in zip(leaves(params), gradient, sizes, strict=True)]
     return like(params, moved)
-
-
-DESCENTS: dict[str, Callable[..., MetaParams]] = {"plain": descend, "higher": higher_descent.descend}
-"""Step functions by the name of `inner.engine`, all called as `descend`."""
 
 
 def _moving(params: MetaParams, sizes: list[float]) -> MetaParams:

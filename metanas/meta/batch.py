@@ -1,25 +1,25 @@
 """How a meta-batch is executed: which tasks run in one call, and how the verdicts of parts become one.
 
-`fold` runs all tasks in one call, folded into the channels (see `metanas.spaces.conv`), `loop` one task after another.
-How a meta-batch is cut changes the result by rounding only, and where its parts run not at all; memory and speed do
-depend on both. Where memory does not suffice for a call, it is made for half as many tasks.
+`fold` runs all tasks in one call, folded into the channels (see `metanas.spaces.conv`), `vmap` has torch do that (see
+`metanas.meta.vmapped`), `loop` runs one task after another; on a GPU each kind of call is recorded once and replayed
+(see `metanas.recorder`). How a meta-batch is cut changes the result by rounding only, and where its parts run not at
+all; memory and speed do depend on both. Where memory does not suffice for a call, it is made for half as many tasks.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 
-from metanas.errors import MemoryShortError
 from metanas.meta.gradient import MetaGradient, Verdict
+from metanas.meta.portions import Portions
+from metanas.meta.vmapped import Vmapped
 from metanas.objective import Objective
 from metanas.params import MetaParams, tree_map
-from tasks.episode import Batch, Episode
+from metanas.recorder import is_recorded, recorded
+from tasks.episode import Episode
 
-log = logging.getLogger(__name__)
-
-Execute = Literal["auto", "fold", "loop"]
+Execute = Literal["auto", "fold", "vmap", "loop"]
 """`auto` folds."""
 
 
@@ -29,11 +29,14 @@ class Executor:
     Args:
         gradient: how tasks are asked.
         how: see `Execute`.
+        engine: see `inner.engine`; whether a call is recorded on a GPU.
     """
 
-    def __init__(self, gradient: MetaGradient, how: Execute = "auto") -> None:
+    def __init__(self, gradient: MetaGradient, how: Execute = "auto", engine: str = "auto") -> None:
         self.gradient = gradient
-        self._most = 1 if how == "loop" else None  # tasks in a call; None means all
+        self._engine = engine
+        self._is_vmapped = how == "vmap"
+        self._portions = Portions(1 if how == "loop" else None)
 
     def __call__(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
         """The verdict of episodes stacked on a leading `tasks` axis.
@@ -41,32 +44,19 @@ class Executor:
         Raises:
             MemoryShortError: a single task needs more memory than there is.
         """
-        return merge(list(self._verdicts(loss, start, episodes)))
 
-    def _verdicts(self, loss: Objective, start: MetaParams, episodes: Episode) -> Iterator[Verdict]:
-        first, tasks = 0, len(episodes.support.y)
-        while first < tasks:
-            size = min(self._most or tasks, tasks - first)
-            part = slice(first, first + size)
-            try:
-                verdict = self.gradient(loss, start, Episode(*(Batch(b.x[part], b.y[part]) for b in episodes)))
-            except RuntimeError as error:  # torch.OutOfMemoryError is one, and a CPU's has no type of its own
-                if not _is_out_of_memory(error):
-                    raise
-                self._halve(size, error)
-                continue
-            yield verdict
-            first += size
+        def ask(first: int, last: int) -> Verdict:
+            return self._ask(loss, start, episodes.part(first, last))
 
-    def _halve(self, size: int, error: RuntimeError) -> None:
-        """From now on half of `size` tasks in a call; later meta-batches do not try the larger size again."""
-        if size == 1:
-            raise MemoryShortError(
-                "a single task needs more memory than there is; lower space.width, data.resolution, task.n_query or "
-                "inner.steps, or set inner.first_order=true"
-            ) from error
-        self._most = -(-size // 2)
-        log.warning("memory does not suffice for %d tasks in one call: going on with %d", size, self._most)
+        return merge(list(self._portions(len(episodes.support.y), ask)))
+
+    def _ask(self, loss: Objective, start: MetaParams, episodes: Episode) -> Verdict:
+        device = episodes.support.x.device
+        if self._is_vmapped:
+            loss = Vmapped(loss.blind(device))
+        if not is_recorded(self._engine, device):
+            return self.gradient(loss, start, episodes)
+        return recorded(("verdict", self.gradient), self.gradient, loss.blind(device), start, episodes)
 
 
 def merge(verdicts: Sequence[Verdict]) -> Verdict:
@@ -77,7 +67,3 @@ def merge(verdicts: Sequence[Verdict]) -> Verdict:
     for verdict in verdicts[1:]:  # in the order of the tasks: the sum is the same in every run
         total = tree_map(torch.add, total, verdict.gradient)
     return Verdict(total, torch.cat([v.query_loss for v in verdicts]))
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -29,7 +29,7 @@ def conjugate_gradient(
     enough = (tolerance * right.norm(dim=-1, keepdim=True)).square()
     active = size > enough
     for _ in range(steps):
-        if not active.any():
+        if x.device.type == "cpu" and not active.any():  # a look that would make a GPU wait
             break
         product = multiply(direction)
         curvature = (direction * product).sum(-1, keepdim=True)

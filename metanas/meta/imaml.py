@@ -59,6 +59,7 @@ class Imaml:
         pull = torch.cat(
             [q.new_full((math.prod(p.shape),), each) for p, each in zip(leaves(start), pulls, strict=True)]
         )
+        all_move = all(each > 0 for each in pulls)
         hessian = _Hessian(loss, end, episodes)
         moves = pull > 0
         x = conjugate_gradient(
@@ -67,7 +68,7 @@ class Imaml:
             torch.where(moves, q / pull.where(moves, 1), 0),
             self.cg_steps,
         )
-        gradient = torch.where(moves, pull * x, q if moves.all() else q - hessian(x)).sum(0)
+        gradient = torch.where(moves, pull * x, q if all_move else q - hessian(x)).sum(0)
         pieces = torch.split(gradient, [p.numel() for p in leaves(start)])
         shaped = [piece.view(p.shape) for piece, p in zip(pieces, leaves(start), strict=True)]
         return Verdict(like(start, shaped), query_loss.detach())

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.params import Params
+from metanas.relax.relaxation import Temperature
 
 LEAST = 1e-3
 """Smallest concentration: towards 0 samples become corners, and their logarithms infinite."""
@@ -24,7 +25,7 @@ class Dirichlet:
 
     sparse: bool = False
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """See `Relaxation`; there is no temperature."""
         del temperature
         gates = {}

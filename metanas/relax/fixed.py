@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from metanas.params import Params
+from metanas.relax.relaxation import Temperature
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Fixed:
     """`[*tasks, edges, ops]` by cell kind."""
     sparse: bool = True
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """The gates; all arguments are ignored."""
         del arch, temperature, noise
         return self.gates

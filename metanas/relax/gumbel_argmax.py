@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from metanas.errors import ConfigError
 from metanas.params import Params
-from metanas.relax.relaxation import gumbel
+from metanas.relax.relaxation import Temperature, check_positive, gumbel
 
 
 @dataclass(frozen=True)
@@ -19,10 +18,9 @@ class GumbelArgmax:
 
     sparse: bool = True
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """See `Relaxation`; the temperature scales the softmax that the gradient comes from, not the sample."""
-        if temperature <= 0:
-            raise ConfigError(f"sampled gates need a temperature above 0, got {temperature}")
+        check_positive(temperature, "sampling")
         gates = {}
         for name, logits in arch.items():
             shifted = torch.log_softmax(logits, -1) + noise[name] if noise else logits

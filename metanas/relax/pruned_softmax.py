@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from metanas.errors import ConfigError
 from metanas.params import Params
+from metanas.relax.relaxation import Temperature, check_positive
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,10 @@ class PrunedSoftmax:
     """The paper takes 0.01 in meta-training and 0.05 for a new task."""
     sparse: bool = True
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """See `Relaxation`; the noise is ignored, and the temperature t is in units of logits."""
         del noise
-        if temperature <= 0:
-            raise ConfigError(f"soft pruning needs a temperature above 0, got {temperature}")
+        check_positive(temperature, "soft pruning")
         gates = {name: torch.softmax(logits / temperature, dim=-1) for name, logits in arch.items()}
         return {name: p * (p > self.threshold) for name, p in gates.items()}
 

@@ -8,8 +8,13 @@ inner steps.
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
+from metanas.errors import ConfigError
 from metanas.params import Params
+
+Temperature = float | Tensor
+"""Units of logits; a tensor `[]` where a step is recorded once for every temperature (`metanas.recorder`)."""
 
 
 @runtime_checkable
@@ -21,7 +26,7 @@ class Relaxation(Protocol):
         """Whether gates that are exactly zero stand for options that need not be computed."""
         ...
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """Gates for `arch`.
 
         Args:
@@ -34,6 +39,12 @@ class Relaxation(Protocol):
     def draw(self, arch: Params, rng: torch.Generator) -> Params:
         """What is random about the gates of `arch`, for the argument `noise`; empty where nothing is."""
         ...
+
+
+def check_positive(temperature: Temperature, what: str) -> None:
+    """Raises `ConfigError` for a number that is not above 0; to look at a tensor would make a GPU wait."""
+    if not isinstance(temperature, Tensor) and temperature <= 0:
+        raise ConfigError(f"{what} needs a temperature above 0, got {temperature}")
 
 
 def gumbel(arch: Params, rng: torch.Generator) -> Params:

@@ -12,8 +12,10 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from metanas.constant import constant
 from metanas.errors import ConfigError
 from metanas.params import Params
+from metanas.relax.relaxation import Temperature, check_positive
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,10 @@ class SoftPruning:
     threshold: float = 0.01
     sparse: bool = True
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """See `Relaxation`; the noise is ignored, and the temperature t is in units of logits."""
         del noise
-        if temperature <= 0:
-            raise ConfigError(f"soft pruning needs a temperature above 0, got {temperature}")
+        check_positive(temperature, "soft pruning")
         return {name: self._gates(logits, temperature) for name, logits in arch.items()}
 
     def draw(self, arch: Params, rng: torch.Generator) -> Params:
@@ -46,18 +47,19 @@ class SoftPruning:
         del arch, rng
         return {}
 
-    def _gates(self, logits: Tensor, temperature: float) -> Tensor:
+    def _gates(self, logits: Tensor, temperature: Temperature) -> Tensor:
         log_p = torch.log_softmax(logits, dim=-1)
         if self.none is not None:
-            log_p = log_p.index_fill(-1, torch.tensor(self.none, device=logits.device), -torch.inf)
+            log_p = log_p.masked_fill(torch.arange(log_p.shape[-1], device=log_p.device) == self.none, -torch.inf)
         strength = log_p.amax(-1)
         shares, first = [], 0
         for inputs in _inputs_of_nodes(logits.shape[-2]):
             pairs = list(combinations(range(inputs), 2))
-            lower, higher = zip(*pairs, strict=True)
-            edges = strength[..., first : first + inputs]
-            beta = torch.softmax((edges[..., lower] + edges[..., higher]) / temperature, dim=-1)
-            shares.append(beta @ beta.new_tensor([[float(j in pair) for j in range(inputs)] for pair in pairs]))
+            members = tuple(tuple(float(j in pair) for j in range(inputs)) for pair in pairs)
+            holds = constant(members, logits.dtype, logits.device)
+            edges = strength[..., first : first + inputs].unbind(-1)
+            beta = torch.softmax(torch.stack([edges[a] + edges[b] for a, b in pairs], -1) / temperature, dim=-1)
+            shares.append(beta @ holds)
             first += inputs
         gates = torch.cat(shares, -1)[..., None] * torch.softmax(log_p / temperature, dim=-1)
         return gates * (gates > self.threshold)

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from metanas.errors import ConfigError
 from metanas.params import Params
-from metanas.relax.relaxation import gumbel
+from metanas.relax.relaxation import Temperature, check_positive, gumbel
 
 
 @dataclass(frozen=True)
@@ -20,10 +19,9 @@ class Softmax:
     """Add the noise, as SNAS does."""
     sparse: bool = False
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """See `Relaxation`; a temperature of 1 is DARTS, one towards 0 approaches a decision."""
-        if temperature <= 0:
-            raise ConfigError(f"softmax gates need a temperature above 0, got {temperature}")
+        check_positive(temperature, "a softmax")
         if self.sample and noise:
             arch = {name: logits + noise[name] for name, logits in arch.items()}
         return {name: torch.softmax(logits / temperature, dim=-1) for name, logits in arch.items()}

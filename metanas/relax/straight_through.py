@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from metanas.params import Params
-from metanas.relax.relaxation import gumbel
+from metanas.relax.relaxation import Temperature, gumbel
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class StraightThrough:
     """Logits `[*tasks, edges, ops]` -> one-hot gates of the architecture that they prefer, in the same shapes."""
     sparse: bool = True
 
-    def __call__(self, arch: Params, temperature: float, noise: Params) -> Params:
+    def __call__(self, arch: Params, temperature: Temperature, noise: Params) -> Params:
         """See `Relaxation`; the temperature t scales the Gumbel noise: gates are drawn from softmax(arch / t)."""
         shifted = arch
-        if noise and temperature > 0:
+        if noise:
             shifted = {name: logits + temperature * noise[name] for name, logits in arch.items()}
         hard = self.harden(shifted)
         gates = {}

@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
-from metanas.bench.contest import LEAN, OURS, TEXTBOOK, Contest, both, contests
+from metanas.bench.contest import LEAN, OURS, ROUGH, TEXTBOOK, UNRECORDED, Contest, both, contests
+from metanas.bench.floors import Rates, rates, work_of
 from metanas.bench.growth import growth
 from metanas.bench.memory import peak_bytes
 from metanas.bench.oracle import LEARN2LEARN, child_iteration
 from metanas.bench.setting import Setting
 from metanas.bench.timing import Times, race
 from metanas.config import Experiment
+from metanas.config.device import DeviceName
 from metanas.run import build
 
 
@@ -37,14 +39,8 @@ class Extent:
     """What grows, and to what."""
 
 
-STANDARD = Extent(
-    Setting(),
-    Setting(cells=5, n_way=10, stem="plain"),
-    16,
-    9,
-    24.0,
-    {"tasks": (1, 2, 4, 8), "ways": (2, 5, 10), "cells": (2, 4, 6), "channels": (4, 8, 16)},
-)
+AXES = {"tasks": (1, 2, 4, 8), "ways": (2, 5, 10), "cells": (2, 4, 6), "channels": (4, 8, 16)}
+STANDARD = Extent(Setting(), Setting(cells=5, n_way=10, stem="plain"), 16, 9, 24.0, AXES)
 QUICK = Extent(
     Setting(resolution=16, channels=4, nodes=2, n_query=3, steps=2, tasks=2),
     Setting(resolution=16, channels=4, cells=3, nodes=2, n_way=10, stem="plain"),
@@ -53,32 +49,49 @@ QUICK = Extent(
     1.0,
     {"tasks": (1, 2), "ways": (2, 5), "cells": (2, 3), "channels": (2, 4)},
 )
+GPU = Extent(
+    Setting(resolution=84, channels=16, device="cuda"),
+    Setting(cells=8, channels=16, n_way=10, stem="plain", device="cuda"),
+    64,
+    9,
+    6.0,
+    AXES | {"tasks": (1, 4, 16)},
+)
+QUICK_GPU = replace(QUICK, setting=replace(QUICK.setting, device="cuda"), search=replace(QUICK.search, device="cuda"))
+EPOCHS, HALF = 50, 25_000
+"""Of a search of CIFAR-10 as published (DARTS, arXiv 1806.09055): epochs, and images in each half."""
 
 
-def bench(*, quick: bool = False, say: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
-    """Measures on one CPU thread and returns what `--json` prints.
+def bench(
+    *, quick: bool = False, device: DeviceName = "auto", say: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Measures on one CPU thread, or on a GPU, and returns what `--json` prints.
 
     Args:
         quick: sizes that take less than a minute; their ratios are those of overhead, not of the standard setting.
+        device: where to measure; `auto` takes a GPU where there is one.
         say: is told what is measured next.
     """
-    device = build.device(Experiment())
-    extent, began = QUICK if quick else STANDARD, time.perf_counter()
+    where = build.device(Experiment(device=device))
+    extents = (QUICK, STANDARD) if where.type == "cpu" else (QUICK_GPU, GPU)
+    extent, began = extents[0 if quick else 1], time.perf_counter()
     items = [
         item
         for pair in zip(both(extent.setting), both(extent.search), strict=True)
         for item in contests(*pair, extent.images)
     ]
     say("memory")
-    memory = [{way: peak_bytes(item.ways[way]) for way in (OURS, TEXTBOOK)} for item in items]
+    memory = [{way: peak_bytes(item.ways[way], where.type) for way in (OURS, TEXTBOOK)} for item in items]
+    floor = None if where.type == "cpu" else rates(where.type)
     measured = {
-        "items": [_item(item, bytes_, extent, say) for item, bytes_ in zip(items, memory, strict=True)],
+        "rates": None if floor is None else floor._asdict(),
+        "items": [_item(item, bytes_, extent, floor, say) for item, bytes_ in zip(items, memory, strict=True)],
         "learn2learn": _learn2learn(extent, say),
         "growth": list(_growth(extent, say)),
     }
     return {
-        "device": device.type,
-        "processor": _processor(),
+        "device": where.type,
+        "processor": _processor() if where.type == "cpu" else torch.cuda.get_device_name(where),
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         "quick": quick,
@@ -89,11 +102,13 @@ def bench(*, quick: bool = False, say: Callable[[str], None] = lambda line: None
     }
 
 
-def _item(item: Contest, memory: dict[str, int], extent: Extent, say: Callable[[str], None]) -> dict[str, Any]:
+def _item(
+    item: Contest, memory: dict[str, int], extent: Extent, floor: Rates | None, say: Callable[[str], None]
+) -> dict[str, Any]:
     say(f"{item.name}, {item.setting.gates} gates")
-    times = race(item.ways, extent.rounds, extent.budget)
+    times = race(item.ways, extent.rounds, extent.budget, item.setting.device)
     ours = times[OURS]
-    return {
+    found = {
         "name": item.name,
         "gates": item.setting.gates,
         **_seconds("seconds", ours),
@@ -105,6 +120,22 @@ def _item(item: Contest, memory: dict[str, int], extent: Extent, say: Callable[[
         "peak_bytes": memory[OURS],
         "peak_bytes_textbook": memory[TEXTBOOK],
     }
+    for way in (UNRECORDED, ROUGH):
+        found |= _seconds(f"seconds_{way}", times[way]) if way in times else {}
+    if floor is not None:
+        work = work_of(_counted(item, extent))
+        found |= {**work._asdict(), **floor.shares(work, ours.median)}
+        if item.name == "darts_search_step":
+            found["search_minutes"] = EPOCHS * -(-HALF // extent.images) * ours.median / 60
+    return found
+
+
+def _counted(item: Contest, extent: Extent) -> Callable[[], object]:
+    """The work of `item` where nothing is computed."""
+    setting, search = (
+        replace(each, gates=item.setting.gates, device="meta") for each in (extent.setting, extent.search)
+    )
+    return next(other.core for other in contests(setting, search, extent.images) if other.name == item.name)
 
 
 def _learn2learn(extent: Extent, say: Callable[[str], None]) -> dict[str, Any]:
@@ -113,7 +144,7 @@ def _learn2learn(extent: Extent, say: Callable[[str], None]) -> dict[str, Any]:
     except ImportError:
         return {"missing": "learn2learn is not installed; scripts/setup.sh installs it"}
     say(f"{item.name}, learn2learn")
-    times = race(item.ways, extent.rounds, extent.budget)
+    times = race(item.ways, extent.rounds, extent.budget, extent.setting.device)
     return {
         "name": item.name,
         **_seconds("seconds", times[OURS]),
@@ -147,6 +178,19 @@ def _or_dash(ratio: float | None) -> str:
     return f"{'-':>6}" if ratio is None else f"{ratio:6.2f}"
 
 
+def _on_gpu(item: dict[str, Any]) -> str:
+    """What is measured on a GPU alone."""
+    ways = [f"{way} {item[key]:.4f} s" for way in (UNRECORDED, ROUGH) if (key := f"seconds_{way}_median") in item]
+    found = [
+        *ways,
+        f"{item['kernels']:,} kernels",
+        f"floors {100 * item['floor_share_bytes']:.1f} % (bytes), {100 * item['floor_share_flops']:.1f} % (operations)",
+    ]
+    if "search_minutes" in item:
+        found.append(f"{EPOCHS} epochs of CIFAR-10 in {item['search_minutes']:.1f} min")
+    return f"{item['name']}, {item['gates']}: {', '.join(found)}"
+
+
 def lines(result: dict[str, Any]) -> str:
     """The result of `bench` as aligned text."""
     head = (
@@ -159,6 +203,7 @@ def lines(result: dict[str, Any]) -> str:
         f"{item['peak_bytes_textbook'] / 1e6:9.0f}"
         for item in result["items"]
     ]
+    rows += [_on_gpu(item) for item in result["items"] if "kernels" in item]
     other = result["learn2learn"]
     if "missing" in other:
         rows.append(other["missing"])

@@ -217,6 +217,11 @@ def space(experiment: Experiment | SearchExperiment) -> SearchSpace:
     return Backbone(lambda spec: found.child(genotype, spec))
 
 
+def precision(given: Space) -> torch.dtype:
+    """Of features in training and adaptation."""
+    return torch.bfloat16 if given.precision == "bfloat16" else torch.get_default_dtype()
+
+
 def criterion(experiment: Experiment) -> Criterion:
     """What is learned to be small."""
     return relation_error if experiment.meta.gradient == "relation" else cross_entropy

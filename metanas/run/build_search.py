@@ -11,6 +11,7 @@ from torch import nn
 from metanas.config.search import MethodName, SearchExperiment
 from metanas.optim import Adam, Sgd
 from metanas.params import Params
+from metanas.recorder import is_recorded
 from metanas.run import build
 from metanas.run.images import searched_images
 from metanas.search.beta_darts import beta_darts
@@ -73,6 +74,7 @@ class SearchBench:
     def of(experiment: SearchExperiment, stage: Stage = Stage()) -> "SearchBench":  # noqa: B008, it is a tuple
         """Builds everything; `Stage()` is the first. Raises `ConfigError` or `DataError` for what cannot be built."""
         where = build.device(experiment)
+        is_recorded(experiment.search.engine, where)  # refuses what this device cannot do
         torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
         space = _space(experiment, stage)
         bank = searched_images(experiment.data, experiment.images, experiment.seed)
@@ -98,6 +100,11 @@ class SearchBench:
             Shuffled(second, min(images.batch, len(second)), seed, changes),
             Shuffled(second, min(images.batch, len(second)), seed),
         )
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of the images of a step, which every layer takes up."""
+        return build.precision(self.experiment.space)
 
     @property
     def steps(self) -> int:
@@ -138,6 +145,7 @@ class SearchBench:
             linear(search.penalty_start, search.penalty_end, progress),
             stream(self.experiment.seed, "gates", iteration),
             faded(drop, epoch, search.warmup),
+            is_recorded(search.engine, self.device) and not drop,
         )
 
     def temperature(self, epoch: int) -> float:

@@ -2,11 +2,13 @@
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from metanas.evaluate.accuracy import accuracies, nearest_neighbour
 from metanas.evaluate.interval import interval
+from metanas.meta.portions import Portions
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded, children
@@ -229,12 +231,19 @@ class Examiner:
     bench: Workbench
     start: MetaParams
     episodes: Episodes
+    portions: Portions = field(default_factory=Portions)
 
     def scores(self, first: int, last: int) -> Scores:
-        """Every method on episodes `first` to `last - 1`."""
+        """Every method on episodes `first` to `last - 1`, in calls that fit into memory."""
         comparison = Comparison(self.bench, self.start)
         for stack in self.episodes.stacks(range(first, last)):
-            comparison.add(stack)
+            for scores in self.portions(len(stack.numbers), partial(self._scores, stack)):
+                comparison.extend(scores)
+        return comparison.scores
+
+    def _scores(self, stack: Stack, first: int, last: int) -> Scores:
+        comparison = Comparison(self.bench, self.start)
+        comparison.add(stack.part(first, last))
         return comparison.scores
 
     def cost(self, genotype: Genotype) -> Cost:

@@ -64,7 +64,7 @@ class _Loop:
         directory: RunDirectory,
     ) -> None:
         self.bench, self.learner = bench, learner
-        execute = Executor(learner.gradient, bench.experiment.meta.execute)
+        execute = Executor(learner.gradient, bench.experiment.meta.execute, bench.experiment.inner.engine)
         self.teacher = Teacher(bench, execute, train, validation)
         self.directory = directory
 

@@ -42,7 +42,7 @@ class MetaTrained:
         learner = build.learner(experiment)
         teacher = Teacher(
             bench,
-            Executor(learner.gradient, experiment.meta.execute),
+            Executor(learner.gradient, experiment.meta.execute, experiment.inner.engine),
             build.training(experiment, self.data),
             tuple(build.episodes(experiment, part, "validation") for part in self.data),
         )

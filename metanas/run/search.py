@@ -111,7 +111,9 @@ class _Search:
         epoch, index = divmod(i, len(bench.train))
         train = bench.train.batch(epoch, index)
         valid = bench.valid.batch(*divmod(i, len(bench.valid)))  # its own passes: the second half may be shorter
-        found, metrics = bench.searcher.step(state.search, train, valid, bench.pace(i))
+        found, metrics = bench.searcher.step(
+            state.search, train.to(bench.precision), valid.to(bench.precision), bench.pace(i)
+        )
         if not all(map(math.isfinite, metrics.values())):
             raise NonFiniteError(
                 f"epoch {epoch + 1}, step {index + 1}: the loss is not finite ({metrics}); lower search.lr_weights or "

@@ -1,16 +1,18 @@
 """The part of meta-training that every core does: tasks by their numbers in, what they say about the start out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from metanas.evaluate.accuracy import accuracies
 from metanas.meta.batch import Executor, merge
 from metanas.meta.gradient import Verdict
+from metanas.meta.portions import Portions
 from metanas.meta.ways import narrow, widen
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.run import build
 from metanas.run.workbench import Workbench
-from tasks.episode import Episodes
+from tasks.episode import Episode, Episodes, Stack
 from tasks.mixture import Mixture
 from tasks.stream import stream
 
@@ -24,6 +26,8 @@ class Teacher:
     train: Episodes
     validation: tuple[Episodes, ...]
     """Of each data set of meta-training."""
+    portions: Portions = field(default_factory=Portions)
+    """Of validation."""
 
     def verdict(self, start: MetaParams, iteration: int, first: int, last: int) -> Verdict:
         """What training episodes `first` to `last - 1` say about `start` at this outer iteration; losses in order."""
@@ -40,7 +44,8 @@ class Teacher:
             loss = Classification(
                 net, self.bench.relaxation, temperature, noise, warming, criterion, temperature_first=first_temperature
             )
-            verdicts.append(widen(self.execute(loss, narrow(start, net), stack.episode), start))
+            episode = Episode(*(batch.to(self.bench.precision) for batch in stack.episode))
+            verdicts.append(widen(self.execute(loss, narrow(start, net), episode), start))
             numbers += stack.numbers
         verdict = merge(verdicts)
         in_order = sorted(range(len(numbers)), key=numbers.__getitem__)
@@ -55,6 +60,11 @@ class Teacher:
         """Accuracies of the deployed networks on validation episodes `first` to `last - 1` of one data set."""
         found: list[float] = []
         for stack in self.validation[source].stacks(range(first, last)):
-            objective, params = self.bench.deploy(self.bench.problem(start, stack.episode.support, stack.n_way))
-            found += accuracies(objective, params, stack.episode, transductive=True)
+            for shares in self.portions(len(stack.numbers), partial(self._accuracies, start, stack)):
+                found += shares
         return found
+
+    def _accuracies(self, start: MetaParams, stack: Stack, first: int, last: int) -> list[float]:
+        part = stack.part(first, last)
+        objective, params = self.bench.deploy(self.bench.problem(start, part.episode.support, part.n_way))
+        return accuracies(objective, params, part.episode, transductive=True)

@@ -11,6 +11,7 @@ from metanas.meta.ways import narrow
 from metanas.objective import Classification
 from metanas.params import MetaParams, of_task
 from metanas.problem import Choice, Problem, as_decoded
+from metanas.recorder import is_recorded
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
@@ -48,15 +49,22 @@ class Workbench:
                 f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
             )
         spec = build.spec(experiment)
+        device = build.device(experiment)
+        is_recorded(experiment.inner.engine, device)  # refuses what this device cannot do
         return Workbench(
             experiment,
-            build.device(experiment),
+            device,
             space,
             spec,
             space.supernet(spec),
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
         )
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of the images that tasks learn from, which every layer takes up."""
+        return build.precision(self.experiment.space)
 
     @property
     def has_posteriors(self) -> bool:
@@ -72,6 +80,7 @@ class Workbench:
     def problem(self, start: MetaParams, support: Batch, n_way: int) -> Problem:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
         net = self.net_of(n_way)
+        support = support.to(self.precision)
         return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net))
 
     def net_of(self, n_way: int) -> nn.Module:

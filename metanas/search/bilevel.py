@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
+from metanas.objective import LossFn
 from metanas.optim import Adam, Sgd
-from metanas.params import MetaParams, Metrics, detach
+from metanas.params import MetaParams, Metrics, Params, detach
 from metanas.relax.relaxation import Relaxation
-from metanas.search.arch_gradient import ArchGradient, WeightStep
-from metanas.search.searcher import Pace, Penalty, SearchState, sampled, slope
+from metanas.search.arch_gradient import ArchGradient, ArchVerdict, WeightStep
+from metanas.search.first_order import FirstOrder, first_order
+from metanas.search.searcher import Pace, Penalty, SearchState, called, moved, sampled, slope
 from tasks.episode import Batch
 
 
@@ -36,18 +38,25 @@ class Bilevel:
         params, adam, metrics = state.params, state.adam, Metrics()
         if pace.moves_arch:
             loss = sampled(self.net, self.relaxation, params.arch, pace)
-            ahead = WeightStep(pace.lr_weights, self.sgd.momentum, self.sgd.decay, state.momentum)
-            found = self.gradient(loss, params, train, valid, ahead)
+            found = self._verdict(loss, params, train, valid, state.momentum, pace)
             gradient = found.gradient
             if self.penalty is not None:
                 logits = detach(MetaParams({}, params.arch), requires_grad=True).arch
                 pull = slope(self.penalty(logits), logits)
                 gradient = {name: g + pace.penalty * pull[name] for name, g in gradient.items()}
-            moved, adam = self.adam.update(MetaParams({}, gradient), adam, MetaParams({}, params.arch))
-            params = MetaParams(params.weights, moved.arch)
+            stepped, adam = self.adam.update(MetaParams({}, gradient), adam, MetaParams({}, params.arch))
+            params = MetaParams(params.weights, stepped.arch)
             metrics["search/valid_loss"] = float(found.loss)
-        leaves = detach(MetaParams(params.weights, {}), requires_grad=True).weights
-        value: Tensor = sampled(self.net, self.relaxation, params.arch, pace)(MetaParams(leaves, params.arch), train)
-        weights, momentum = self.sgd.update(slope(value, leaves), state.momentum, params.weights, pace.lr_weights)
-        metrics["search/train_loss"] = float(value.detach())
-        return SearchState(MetaParams(weights, params.arch), momentum, adam), metrics
+        loss = sampled(self.net, self.relaxation, params.arch, pace)
+        step = called(pace.is_recorded, moved, loss, params, train, self.sgd, state.momentum, pace.lr_weights)
+        metrics["search/train_loss"] = float(step.loss)
+        return SearchState(MetaParams(step.weights, params.arch), step.momentum, adam), metrics
+
+    def _verdict(
+        self, loss: LossFn, params: MetaParams, train: Batch, valid: Batch, momentum: Params, pace: Pace
+    ) -> ArchVerdict:
+        if isinstance(self.gradient, FirstOrder):
+            return called(pace.is_recorded, first_order, loss, params, valid)
+        # second-order gradients look at values: they are never recorded
+        ahead = WeightStep(pace.lr_weights, self.sgd.momentum, self.sgd.decay, momentum)
+        return self.gradient(loss, params, train, valid, ahead)

@@ -13,6 +13,11 @@ class FirstOrder:
     def __call__(self, loss: LossFn, params: MetaParams, train: Batch, valid: Batch, step: WeightStep) -> ArchVerdict:
         """See `ArchGradient`; the training batch is not looked at."""
         del train, step
-        arch = detach(MetaParams({}, params.arch), requires_grad=True).arch
-        value = loss(MetaParams(params.weights, arch), valid)
-        return ArchVerdict(slope(value, arch), value.detach())
+        return first_order(loss, params, valid)
+
+
+def first_order(loss: LossFn, params: MetaParams, valid: Batch) -> ArchVerdict:
+    """The gradient of `FirstOrder`, of what it depends on alone."""
+    arch = detach(MetaParams({}, params.arch), requires_grad=True).arch
+    value = loss(MetaParams(params.weights, arch), valid)
+    return ArchVerdict(slope(value, arch), value.detach())

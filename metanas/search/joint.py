@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from metanas.objective import LossFn
 from metanas.optim import Adam, Sgd
 from metanas.params import MetaParams, Metrics, detach
 from metanas.relax.relaxation import Relaxation
-from metanas.search.searcher import Pace, SearchState, sampled, slope
+from metanas.search.searcher import Pace, SearchState, called, sampled, slope
 from tasks.episode import Batch
 
 
@@ -28,13 +29,20 @@ class Joint:
     def step(self, state: SearchState, train: Batch, valid: Batch, pace: Pace) -> tuple[SearchState, Metrics]:
         """See `Searcher`."""
         del valid
-        params = detach(state.params, requires_grad=True)
-        value: Tensor = sampled(self.net, self.relaxation, state.params.arch, pace)(params, train)
-        both = slope(value, params.weights | params.arch)
-        gradient = MetaParams({k: both[k] for k in params.weights}, {k: both[k] for k in params.arch})
+        loss = sampled(self.net, self.relaxation, state.params.arch, pace)
+        gradient, value = called(pace.is_recorded, both, loss, state.params, train)
         arch, adam = state.params.arch, state.adam
         if pace.moves_arch:
-            moved, adam = self.adam.update(MetaParams({}, gradient.arch), adam, MetaParams({}, arch))
-            arch = moved.arch
+            stepped, adam = self.adam.update(MetaParams({}, gradient.arch), adam, MetaParams({}, arch))
+            arch = stepped.arch
         weights, momentum = self.sgd.update(gradient.weights, state.momentum, state.params.weights, pace.lr_weights)
-        return SearchState(MetaParams(weights, arch), momentum, adam), {"search/train_loss": float(value.detach())}
+        return SearchState(MetaParams(weights, arch), momentum, adam), {"search/train_loss": float(value)}
+
+
+def both(loss: LossFn, params: MetaParams, train: Batch) -> tuple[MetaParams, Tensor]:
+    """d training loss / d weights and logits, and the loss, shape []."""
+    leaves = detach(params, requires_grad=True)
+    value = loss(leaves, train)
+    found = slope(value, leaves.weights | leaves.arch)
+    parts = ({name: found[name] for name in part} for part in (params.weights, params.arch))
+    return MetaParams(*parts), value.detach()

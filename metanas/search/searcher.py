@@ -6,16 +6,19 @@ once; the files of this package named after methods put them together.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from metanas.objective import Classification, SkipDropout
-from metanas.optim import AdamState
-from metanas.params import MetaParams, Metrics, Params
+from metanas.objective import Classification, LossFn, SkipDropout, blind
+from metanas.optim import AdamState, Number, Sgd
+from metanas.params import MetaParams, Metrics, Params, detach
+from metanas.recorder import recorded
 from metanas.relax.relaxation import Relaxation
 from tasks.episode import Batch
+
+T = TypeVar("T")
 
 Penalty = Callable[[Params], Tensor]
 """Logits by cell kind -> what is added to the loss of the logits, shape []; times `Pace.penalty`."""
@@ -47,6 +50,9 @@ class Pace(NamedTuple):
     """What is random about the gates of this step, and about what is dropped."""
     drop: float = 0.0
     """Share of the features behind skip connections that is dropped."""
+    is_recorded: bool = False
+    """Whether gradients that can be are recorded on a GPU and replayed (`metanas.recorder`); not where anything is
+    dropped."""
 
 
 @runtime_checkable
@@ -83,6 +89,40 @@ def sampled(net: nn.Module, relaxation: Relaxation, arch: Params, pace: Pace) ->
     if pace.drop > 0:
         drop = SkipDropout(pace.drop, int(torch.randint(2**62, (), generator=pace.rng)))
     return Classification(net, relaxation, pace.temperature, noise, drop=drop)
+
+
+class Moved(NamedTuple):
+    """Weights after a step, and what was seen on the way."""
+
+    weights: Params
+    momentum: Params
+    loss: Tensor
+    """The training loss before the step in nats, shape []."""
+
+
+def moved(loss: LossFn, params: MetaParams, train: Batch, sgd: Sgd, momentum: Params, lr: Number) -> Moved:
+    """One step of the weights along the training loss, the logits held fixed."""
+    leaves = detach(MetaParams(params.weights, {}), requires_grad=True).weights
+    value = loss(MetaParams(leaves, params.arch), train)
+    weights, momentum = sgd.update(slope(value, leaves), momentum, params.weights, lr)
+    return Moved(weights, momentum, value.detach())
+
+
+def called(is_recorded: bool, function: Callable[..., T], loss: LossFn, params: MetaParams, *arguments: Any) -> T:
+    """`function(loss, params, *arguments)`, on a GPU as work that is recorded once (`metanas.recorder`) if it should.
+
+    Numbers among the arguments that change from step to step then go along as tensors.
+    """
+    if not is_recorded:
+        return function(loss, params, *arguments)
+    device = next(iter(params.arch.values())).device
+    sent = [_sent(each, device) if isinstance(each, float) else each for each in arguments]
+    return recorded(function, function, blind(loss, device), params, *sent)
+
+
+def _sent(number: float, device: torch.device) -> Tensor:
+    """A tensor `[]`; beside tensors with axes its precision does not count."""
+    return torch.full((), number, dtype=torch.float64, device=device)
 
 
 def slope(value: Tensor, leaves: Params) -> Params:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from metanas.constant import constant
 from metanas.errors import GenotypeError
 from metanas.params import Params
 from metanas.spaces.edges import edge_ends
@@ -191,7 +192,8 @@ class CellChoices:
         """
         p = torch.softmax(logits, dim=-1)
         if NONE in self.primitives:
-            p = p.index_fill(-1, torch.tensor(self.primitives.index(NONE), device=p.device), -1.0)
+            p = p.clone()
+            p[..., self.primitives.index(NONE)] = -1.0
         # Stable sorts, because max and topk promise nothing about ties.
         best = p.sort(dim=-1, descending=True, stable=True)
         strength, op = best.values[..., 0], best.indices[..., 0]
@@ -201,7 +203,7 @@ class CellChoices:
         for node in range(self.nodes):
             rows = self._into(node)
             if chosen:
-                strongest = torch.tensor(pairs(node), device=p.device)[chosen[node]]
+                strongest = constant(tuple(pairs(node)), torch.int64, p.device)[chosen[node]]
             else:
                 strongest = strength[..., rows].sort(dim=-1, descending=True, stable=True).indices[..., :2]
             kept[..., rows] = kept[..., rows].scatter(-1, strongest, True)

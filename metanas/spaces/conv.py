@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metanas.spaces.convolution import convolve
+
 
 class Conv(nn.Module):
     """A convolution without bias that keeps the size (divided by the stride), square unless `kernel` is a pair."""
@@ -40,8 +42,11 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features `[n, tasks * C_in, h, w]` to `[n, tasks * C_out, ceil(h / stride), ceil(w / stride)]`."""
-        weight = self.weight.reshape(-1, *self.weight.shape[-3:])
-        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups * self.tasks)
+        weight = self.weight.reshape(-1, *self.weight.shape[-3:]).to(x.dtype)
+        groups = self.groups * self.tasks
+        if x.device.type != "cpu" and not is_vmapped(x):  # whose library differentiates twice group by group
+            return convolve(x, weight, self.stride, self.dilation, groups)
+        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
 
 
 def by_tasks(x: Tensor, tasks: int) -> Tensor:
@@ -78,7 +83,12 @@ def dense(x: Tensor) -> Tensor:
 
     One layer hands this order on to the next. Images of one channel have no order to hand on.
     """
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" and not is_vmapped(x) else x
+
+
+def is_vmapped(x: Tensor) -> bool:
+    """Whether `torch.func.vmap` has hidden an axis of `x`; it has no rules for our own gradients, nor for orders."""
+    return torch._C._functorch.is_batchedtensor(x)
 
 
 def join(parts: Sequence[Tensor], tasks: int) -> Tensor:
@@ -90,6 +100,7 @@ def join(parts: Sequence[Tensor], tasks: int) -> Tensor:
 
 def scale(x: Tensor, gate: Tensor) -> Tensor:
     """`x` times one number a task: features `[n, tasks * C, h, w]`, gates `[tasks]` or `[]`."""
+    gate = gate.to(x.dtype)
     if gate.numel() == 1:
         return x * gate
     return (by_tasks(x, gate.shape[0]) * gate[:, None, None, None]).flatten(1, 2)

@@ -2,7 +2,7 @@
 
 A CPU library's depthwise convolution is slow backwards, and its second derivative is a loop over the channels. On a map
 of 7x7 a channel's convolution is a matrix of 49 rows, linear in its kernel; matrix products are fast, and so is every
-derivative of theirs. Larger maps are left to `metanas.spaces.sliding`.
+derivative of theirs. Larger maps are left to `metanas.spaces.convolution`.
 """
 
 from functools import lru_cache
@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from metanas.spaces.conv import Conv, dense
-from metanas.spaces.sliding import slide
+from metanas.spaces.conv import Conv, dense, is_vmapped
+from metanas.spaces.convolution import slide
 
 LARGEST = 8
 """Height and width of the largest map that is convolved by matrices: their size grows with the fourth power."""
@@ -27,11 +27,11 @@ class Depthwise(Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `Conv.forward`."""
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or is_vmapped(x):
             return super().forward(x)
         if max(x.shape[2:]) <= LARGEST:
             return self.as_matrices(x)
-        weight = self.weight.reshape(-1, *self.weight.shape[-3:])
+        weight = self.weight.reshape(-1, *self.weight.shape[-3:]).to(x.dtype)
         return slide(x, weight, self.stride, self.dilation)
 
     def as_matrices(self, x: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ class Depthwise(Conv):
         n, channels, height, width = x.shape
         kernel = self.weight.shape[-1]
         table = basis(height, width, kernel, self.stride, self.dilation, x.dtype)
-        matrices = (self.weight.reshape(channels, -1) @ table).view(channels, height * width, -1)
+        matrices = (self.weight.reshape(channels, -1).to(x.dtype) @ table).view(channels, height * width, -1)
         # [channels, n, pixels] times [channels, pixels, pixels of the output]
         out: Tensor = Product.apply(x.transpose(0, 1).reshape(channels, n, -1), matrices)  # type: ignore[no-untyped-call]
         return dense(out.transpose(0, 1).unflatten(2, (-(-height // self.stride), -1)))  # type: ignore[no-untyped-call]

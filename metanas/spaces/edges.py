@@ -44,11 +44,11 @@ def edge_ends(nodes: int, inputs: int = 2) -> list[tuple[int, int]]:
 def take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choice, Taken]:
     """The options to compute: all, or those whose gate is not zero in some task, and then for those tasks alone.
 
-    One gather and one unbind for all gates keep the backward pass short.
+    One unbind for all gates keeps the backward pass short.
     """
     if not sparse:
-        edges, ops = zip(*choices, strict=True)
-        return {c: Taken(g, None) for c, g in zip(choices, gates[..., edges, ops].unbind(-1), strict=True)}
+        columns = gates.flatten(-2).unbind(-1)  # by views: indices would have to be sent to a GPU
+        return {(edge, op): Taken(columns[edge * gates.shape[-1] + op], None) for edge, op in choices}
     used = (gates.detach() != 0).tolist()  # one transfer for all options
     if gates.ndim == 2:
         used = [used]
@@ -65,6 +65,15 @@ def take(gates: Tensor, choices: Sequence[Choice], *, sparse: bool) -> dict[Choi
         choice: Taken(value, None if len(tasks) == len(used) else torch.tensor(tasks, device=gates.device))
         for (choice, tasks), value in zip(taken, values, strict=True)
     }
+
+
+def is_bound_by_calls(x: Tensor) -> bool:
+    """Whether starting a layer on `x` takes longer than computing it: on a GPU.
+
+    On a CPU one call for all edges of a large map is no quicker than one each (docs/performance.md), and small maps
+    have `metanas.spaces.mixed`.
+    """
+    return x.device.type != "cpu"
 
 
 class Edges(nn.ModuleList):
@@ -100,10 +109,11 @@ class Edges(nn.ModuleList):
         columns = {op: column for column, op in enumerate(primitives)}
         self.choices: list[Choice] = [(edge, columns[op]) for edge, names in enumerate(plan) for op in names]
         self.primitives = tuple(primitives)
-        self._plain = {choice for choice in self.choices if not list(self._module(choice).parameters())}
+        self.plain = {choice for choice in self.choices if not list(self.module(choice).parameters())}
         """Options without weights."""
         self.nodes = nodes
-        self._ends = ends
+        self.ends = ends
+        """(node, source) of every edge."""
         self._width = width
         self._inputs = inputs
         self.stride = stride
@@ -131,17 +141,19 @@ class Edges(nn.ModuleList):
         """
         states, seen = list(inputs), [self._seen(x) for x in inputs]
         sums: list[Tensor | None] = [None] * self.nodes
-        is_whole = taken is not None and len(taken) == len(self.choices) and after_skip is None
-        shared: dict[Choice, Tensor] = {}
+        sharing = None
+        if taken is not None and len(taken) == len(self.choices) and after_skip is None:
+            is_by_all = all(option.tasks is None for option in taken.values())
+            sharing = _Sharing(self, taken, rows) if is_by_all else None
         for choice in self.choices if taken is None else taken:
-            node, source = self._ends[choice[0]]
+            node, source = self.ends[choice[0]]
             while len(states) <= source:  # options come node after node: the source has all its edges by now
                 states.append(self._state(sums[len(states) - self._inputs], states, passed))
                 seen.append(self._seen(states[-1]))
-            module = self._module(choice)
+            module = self.module(choice)
             total = sums[node]
-            if is_whole and taken is not None and taken[choice].tasks is None:
-                value = self._shared(choice, seen[source], taken[choice].gate, rows, shared)
+            if sharing is not None:
+                value = sharing.value(choice, seen[source])
                 sums[node] = value if total is None else total + value
             elif taken is None or taken[choice].tasks is None:
                 value = module(seen[source], rows)
@@ -156,7 +168,8 @@ class Edges(nn.ModuleList):
             states.append(self._state(total, states, passed))
         return states[self._inputs :]
 
-    def _module(self, choice: Choice) -> nn.Module:
+    def module(self, choice: Choice) -> nn.Module:
+        """The operation that an option stands for."""
         edge, column = choice
         return self._at(edge)[self.primitives[column]]
 
@@ -165,24 +178,6 @@ class Edges(nn.ModuleList):
         by_name = self[edge]
         assert isinstance(by_name, nn.ModuleDict)
         return by_name
-
-    def _shared(
-        self, choice: Choice, x: Tensor, gate: Tensor, rows: int | None, shared: dict[Choice, Tensor]
-    ) -> Tensor:
-        """An option of a cell that takes all: edges that leave the state `x` share what does not depend on the edge.
-
-        That is the ReLU, and the whole of an operation without weights; `shared` holds both by (source, column).
-        """
-        edge, column = choice
-        source, module = self._ends[edge][1], self._module(choice)
-        is_plain = choice in self._plain
-        key = (source, column if is_plain else -1)
-        if key not in shared:
-            shared[key] = module(x, rows) if is_plain else F.relu(x)
-        if is_plain:
-            return scale(shared[key], gate)
-        out: Tensor = module(x, rows, active=shared[key], gate=gate)
-        return out
 
     def _add_some(self, total: Tensor | None, module: nn.Module, x: Tensor, taken: Taken, rows: int | None) -> Tensor:
         """Adds an option that some of the folded tasks take, computed for these alone."""
@@ -210,7 +205,55 @@ class Edges(nn.ModuleList):
                 passing(states[source], tasks, self.partial, self.stride if source < self._inputs else 1),
                 None if passed is None else passed[..., edge],
             )
-            for edge, (target, source) in enumerate(self._ends)
+            for edge, (target, source) in enumerate(self.ends)
             if target == node and (passed is not None or len(self._at(edge)))
         ]
         return shuffled(total, weighted_sum(parts), tasks, self.partial)
+
+
+class _Sharing:
+    """The options of a cell that takes all: edges that leave a state share what does not depend on the edge.
+
+    That is the ReLU, and the whole of an operation without weights. Where a call costs more than its arithmetic, they
+    share the calls of the other operations too: edges are folded into the channels as tasks are.
+    """
+
+    def __init__(self, edges: Edges, taken: Mapping[Choice, Taken], rows: int | None) -> None:
+        self._edges, self._taken, self._rows = edges, taken, rows
+        self._active: dict[int, Tensor] = {}
+        """The ReLU of a source."""
+        self._plain: dict[Choice, Tensor] = {}
+        """Operations without weights, by (source, column)."""
+        self._weighed: dict[Choice, Tensor] = {}
+        """Options that were computed together with others."""
+
+    def value(self, choice: Choice, x: Tensor) -> Tensor:
+        """What the option contributes to its node; `x` is its source."""
+        source, column = self._edges.ends[choice[0]][1], choice[1]
+        module, gate = self._edges.module(choice), self._taken[choice].gate
+        if choice in self._edges.plain:
+            if (source, column) not in self._plain:
+                self._plain[source, column] = module(x, self._rows)
+            return scale(self._plain[source, column], gate)
+        if source not in self._active:
+            self._active[source] = F.relu(x)
+        if not is_bound_by_calls(x):
+            out: Tensor = module(x, self._rows, active=self._active[source], gate=gate)
+            return out
+        if choice not in self._weighed:
+            alike = [c for c in self._edges.choices if c[1] == column and self._edges.ends[c[0]][1] == source]
+            values = self._together(alike, self._active[source])
+            self._weighed |= dict(zip(alike, values, strict=True))
+        return self._weighed[choice]
+
+    def _together(self, alike: Sequence[Choice], active: Tensor) -> Sequence[Tensor]:
+        """One operation on all edges that leave a state, each `[n, tasks * C, h', w']`, from the state's ReLU."""
+        module, gates = self._edges.module(alike[0]), [self._taken[c].gate for c in alike]
+        each = [dict(self._edges.module(c).named_parameters()) for c in alike]
+        weights = {name: torch.stack([weights[name] for weights in each]) for name in each[0]}
+        if gates[0].ndim:  # [edges, tasks, ...]
+            weights = {name: weight.flatten(0, 1) for name, weight in weights.items()}
+        many = active.repeat(1, len(alike), 1, 1)
+        options = {"active": many, "gate": torch.stack(gates).flatten()}
+        out: Tensor = functional_call(module, weights, (many, self._rows), options, tie_weights=False)
+        return out.chunk(len(alike), dim=1)

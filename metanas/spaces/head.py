@@ -47,11 +47,12 @@ class LinearHead(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_way, features))
         self.bias = nn.Parameter(torch.empty(n_way))
         self.pool = pool
+        self.n_way = n_way
 
     def forward(self, maps: Tensor, rows: int | None = None, *, headless: bool = False) -> Tensor:
         """See `Head`."""
         del rows
-        x = maps.mean((2, 3)) if self.pool else maps.flatten(1)
+        x = (maps.mean((2, 3)) if self.pool else maps.flatten(1)).to(self.weight.dtype)
         if self.weight.ndim == 2:
             return x if headless else nn.functional.linear(x, self.weight, self.bias)
         by_task = by_tasks(x, self.weight.shape[0]).transpose(0, 1)

@@ -12,6 +12,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from metanas.constant import constant
 from metanas.params import Params
 
 _INPUTS = "/inputs/"
@@ -53,11 +54,11 @@ def _shares(kind: str, nodes: int, gates: Params) -> Tensor:
     found = []
     for node in range(nodes):
         b = gates[pairs_name(kind, node)]
-        found.append(b @ torch.tensor(_members(node), dtype=b.dtype, device=b.device))
+        found.append(b @ constant(_members(node), b.dtype, b.device))
     return torch.cat(found, dim=-1)
 
 
 @cache
-def _members(node: int) -> list[list[float]]:
+def _members(node: int) -> tuple[tuple[float, ...], ...]:
     """Which inputs a pair holds, `[pairs, inputs]`."""
-    return [[float(state in pair) for state in range(node + 2)] for pair in pairs(node)]
+    return tuple(tuple(float(state in pair) for state in range(node + 2)) for pair in pairs(node))

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from metanas.spaces.cell import Cell
-from metanas.spaces.conv import dense, join
+from metanas.spaces.conv import dense, is_vmapped, join
 from metanas.spaces.depthwise import LARGEST, Product, basis_from_left
 from metanas.spaces.edges import edge_ends
 from metanas.spaces.norm import normalise_rows
@@ -52,12 +52,12 @@ def waves(cell: Cell) -> list[Wave]:
 def is_mixable(cell: Cell, x: Tensor) -> bool:
     """Whether `mixed` computes this cell, and sooner: every edge has the same known operations, maps are small.
 
-    Cells of partial channels are left to `Cell`.
+    Cells of partial channels, and features under `vmap` or of less precision than weights, are left to `Cell`.
     """
     ops = {op for _, op in cell.edges.choices}
     is_full = len(cell.edges.choices) == len(ops) * len(cell.edges)
     is_known = all(cell.edges.primitives[op] in KNOWN for op in ops)
-    is_whole = cell.edges.partial == 1
+    is_whole = cell.edges.partial == 1 and not is_vmapped(x) and x.dtype == cell.input1.conv.weight.dtype
     return is_full and is_known and is_whole and x.device.type == "cpu" and max(x.shape[2:]) <= LARGEST
 
 

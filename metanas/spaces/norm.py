@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metanas.spaces.conv import is_vmapped
+
 DIMS = (0, 2, 3)
 EPS = 1e-5
 """Added to every variance."""
@@ -45,7 +47,7 @@ class Norm(nn.Module):
             gate = gate.reshape(-1, 1).repeat(1, x.shape[1] // gate.numel()).flatten()
             scale = gate if scale is None else scale * gate
             shift = None if shift is None else shift * gate
-        if rows is None:
+        if rows is None and not is_vmapped(x):
             out: Tensor = _Normalise.apply(x, scale, shift, self.eps)  # type: ignore[no-untyped-call]
             return out
         out = standardise(x, self.eps, rows)
@@ -72,12 +74,19 @@ def normalise_rows(x: Tensor) -> Tensor:
     return out
 
 
+def _kernel_scale(x: Tensor, scale: Tensor | None) -> Tensor | None:
+    """What a kernel scales by: of a scale it takes that statistics are float32 where features are less precise."""
+    if scale is None and x.dtype not in (torch.float32, torch.float64):
+        return x.new_ones(x.shape[1], dtype=torch.float32)
+    return scale
+
+
 class _Normalise(torch.autograd.Function):
     """`standardise` over the whole batch, then scale and shift where given, with fused kernels at first order."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: Tensor | None, shift: Tensor | None, eps: float) -> Tensor:
-        out, mean, inverse = torch.native_batch_norm(x, scale, shift, None, None, True, 0.0, eps)
+        out, mean, inverse = torch.native_batch_norm(x, _kernel_scale(x, scale), shift, None, None, True, 0.0, eps)
         ctx.save_for_backward(x, scale, mean, inverse)
         ctx.eps, ctx.is_shifted = eps, shift is not None
         return out
@@ -88,9 +97,9 @@ class _Normalise(torch.autograd.Function):
         if not torch.is_grad_enabled():
             needed = [True, scale is not None, ctx.is_shifted]
             dx, d_scale, d_shift = torch.ops.aten.native_batch_norm_backward(
-                grad, x, scale, None, None, mean, inverse, True, ctx.eps, needed
+                grad, x, _kernel_scale(x, scale), None, None, mean, inverse, True, ctx.eps, needed
             )
-            return dx, d_scale, d_shift if ctx.is_shifted else None, None
+            return dx, d_scale if needed[1] else None, d_shift if ctx.is_shifted else None, None
         # create_graph=True: this gradient will itself be differentiated
         if scale is None:
             return _Gradient.apply(grad, x, mean, inverse, ctx.eps), None, None, None  # type: ignore[no-untyped-call]
@@ -112,7 +121,7 @@ class _Gradient(torch.autograd.Function):
         ctx.eps = eps
         dx: Tensor
         dx, _, _ = torch.ops.aten.native_batch_norm_backward(
-            grad, x, None, None, None, mean, inverse, True, eps, [True, False, False]
+            grad.to(x.dtype), x, _kernel_scale(x, None), None, None, mean, inverse, True, eps, [True, False, False]
         )
         return dx
 
@@ -159,7 +168,8 @@ def _twice(
     along: Tensor, grad: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], dims: tuple[int, ...], eps: float
 ) -> tuple[Tensor, Tensor]:
     """Derivatives of the gradient with respect to `grad` and to `x`, times `along`: the formula of `_Gradient`."""
-    mean, inverse = statistics
+    dtypes = grad.dtype, x.dtype
+    along, grad, x, mean, inverse = (_precise(t) for t in (along, grad, x, *statistics))
     if torch.is_grad_enabled():  # for a third derivative the statistics are functions of x
         centred = x - _mean(x, dims)
         inverse = torch.rsqrt(_mean(centred.square(), dims) + eps)
@@ -170,7 +180,12 @@ def _twice(
     gz, vz = _mean(g * z, dims), _mean(v * z, dims)
     d_grad = inverse * (v - z * vz)
     dx = -inverse.square() * (vz * g + gz * v + (_mean(g * v, dims) - 3 * gz * vz) * z)
-    return d_grad, dx
+    return d_grad.to(dtypes[0]), dx.to(dtypes[1])
+
+
+def _precise(x: Tensor) -> Tensor:
+    """At least float32: differences of means do not bear eight bits."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _mean(x: Tensor, dims: tuple[int, ...]) -> Tensor:

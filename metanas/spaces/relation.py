@@ -30,6 +30,7 @@ class RelationHead(nn.Module):
     def __init__(self, maps: tuple[int, int, int], n_way: int) -> None:
         super().__init__()
         channels, height, width = self.maps = maps
+        self.n_way = n_way
         if min(height, width) < 4:
             raise ConfigError(
                 f"the relation module needs feature maps of at least 4x4, got {height}x{width}; "

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from metanas.meta.adapt import Inner, adapt
+from metanas.meta.adapt import Inner
+from metanas.meta.adapted import adapted
 from metanas.objective import Classification, LossFn, Mean
-from metanas.params import detach, of_task, spread
+from metanas.params import of_task, spread
 from metanas.problem import Choice, Problem
 from metanas.relax.relaxation import Relaxation
 
@@ -33,8 +34,7 @@ class Gradient:
     def __call__(self, problem: Problem, rng: torch.Generator) -> Choice:
         """See `Strategy`."""
         loss = self._expected(problem, rng) if self.samples else self._objective(problem)
-        start = detach(spread(problem.start, problem.tasks), requires_grad=True)
-        params = detach(adapt(loss, start, problem.support, self.inner))
+        params = adapted(loss, spread(problem.start, problem.tasks), problem.support, self.inner)
         genotypes = tuple(problem.space.decode(of_task(params, task).arch) for task in range(problem.tasks))
         return Choice(genotypes, params)
 

@@ -5,9 +5,9 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from metanas.meta.adapt import Inner, adapt
+from metanas.meta.adapt import Inner
+from metanas.meta.adapted import adapted
 from metanas.objective import Classification
-from metanas.params import detach
 from metanas.problem import Choice, Problem, as_decoded
 
 
@@ -29,7 +29,5 @@ def tune(problem: Problem, choice: Choice, inner: Inner) -> Choice:
 
     Weights that a child does not hold stay as they are, and so do the logits.
     """
-    start = detach(choice.params, requires_grad=True)
     still = replace(inner, lr_arch=0.0, kl_arch=0.0)  # gates of children depend on no logits: no pass is spent on them
-    params = adapt(as_decoded(problem, choice), start, problem.support, still)
-    return Choice(choice.genotypes, detach(params))
+    return Choice(choice.genotypes, adapted(as_decoded(problem, choice), choice.params, problem.support, still))

@@ -15,7 +15,10 @@ class Layer(NamedTuple):
     """Packages from outside, as they are imported; the standard library goes without saying."""
 
 
-BOTTOM = "metanas.errors metanas.allocator metanas.atomic metanas.params metanas.categorical metanas.parallel"
+BOTTOM = (
+    "metanas.errors metanas.allocator metanas.atomic metanas.params metanas.categorical metanas.parallel"
+    " metanas.constant metanas.recorder"
+)
 
 # From the bottom up. A name stands for the module and for everything below it.
 LAYERS = {
@@ -26,6 +29,8 @@ LAYERS = {
     "metanas.atomic": Layer("", ""),
     "metanas.params": Layer("metanas.errors", "torch"),
     "metanas.categorical": Layer("", "torch"),
+    "metanas.constant": Layer("", "torch"),
+    "metanas.recorder": Layer("metanas.errors", "torch"),
     "metanas.parallel": Layer("metanas.errors", "torch"),
     "metanas.track": Layer("metanas.errors", "wandb rich"),
     "metanas.checkpoint": Layer(BOTTOM, "torch safetensors"),
@@ -37,7 +42,9 @@ LAYERS = {
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
     # source may be asked for stands in the catalogue.
-    "metanas.config": Layer("metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch tasks.catalogue", ""),
+    "metanas.config": Layer(
+        "metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch metanas.recorder tasks.catalogue", ""
+    ),
     "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
     "metanas.search": Layer(

@@ -1,23 +1,29 @@
 """What every meta-gradient promises; a new one joins with one line in GRADIENTS."""
 
+from typing import TypeVar
+
 import pytest
 import torch
 
 from metanas.meta.adapt import Inner
-from metanas.meta.batch import merge
-from metanas.meta.gradient import MetaGradient
+from metanas.meta.batch import Executor, merge
+from metanas.meta.gradient import MetaGradient, Verdict
 from metanas.meta.imaml import Imaml
 from metanas.meta.joint import Joint
 from metanas.meta.maml import Maml
+from metanas.meta.metric import Metric
 from metanas.meta.reptile import Reptile
 from metanas.meta.variational import Variational
-from metanas.objective import Classification
+from metanas.objective import Classification, blind
 from metanas.params import MetaParams, leaves
+from metanas.recorder import flatten, rebuild
 from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.initial import initial_weights
 from tasks.episode import Batch, Episode, TaskSpec
 from tasks.stream import stream
+
+T = TypeVar("T")
 
 SPACE, SPEC = FewShot(width=2, nodes=1), TaskSpec(3, 1, 2, (1, 8, 8))
 INNER = Inner(2, 0.1, 1.0)
@@ -31,6 +37,7 @@ GRADIENTS: dict[str, MetaGradient] = {
     "imaml": Imaml(Inner(2, 0.1, 1.0, proximal_weights=2.0, proximal_arch=1.0), 3),
     "variational": Variational(Inner(2, 0.1, 1.0, proximal_weights=0.1, kl_arch=2.0)),
     "joint": Joint(),
+    "prototypes": Metric(),
 }
 NET = SPACE.supernet(SPEC)
 LOSS = Classification(NET, StraightThrough(SPACE.harden))
@@ -54,6 +61,27 @@ EPISODES = Episode(images("support", 1, 3), images("query", 2, 3))
 
 def part(first: int, last: int) -> Episode:
     return Episode(*(Batch(batch.x[first:last], batch.y[first:last]) for batch in EPISODES))
+
+
+CPU = torch.device("cpu")
+
+
+def sent(tree: T, device: torch.device) -> T:
+    tensors, form = flatten(tree)
+    found: T = rebuild(form, [tensor.to(device) for tensor in tensors])
+    return found
+
+
+def gpu() -> torch.device:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    return torch.device("cuda")
+
+
+def assert_same(found: Verdict, expected: Verdict) -> None:
+    torch.testing.assert_close(found.query_loss, expected.query_loss, rtol=1e-9, atol=1e-12)
+    for a, b in zip(leaves(found.gradient), leaves(expected.gradient), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-10)
 
 
 @pytest.mark.parametrize("gradient", GRADIENTS.values(), ids=GRADIENTS)
@@ -84,6 +112,26 @@ class TestMetaGradient:
         torch.testing.assert_close(apart.query_loss, together.query_loss, rtol=1e-9, atol=1e-12)
         for a, b in zip(leaves(apart.gradient), leaves(together.gradient), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-10)
+
+    def test_blind_work_gives_the_same(self, gradient: MetaGradient) -> None:
+        start = the_start(gradient)
+        assert_same(gradient(blind(LOSS, CPU), start, EPISODES), gradient(LOSS, start, EPISODES))
+
+    def test_blind_work_looks_at_no_value(self, gradient: MetaGradient) -> None:
+        """On a device whose tensors have none, as work has to be that is recorded."""
+        away = torch.device("meta")
+        start, episodes = sent(the_start(gradient), away), sent(EPISODES, away)
+        found = gradient(blind(LOSS, away), start, episodes)
+        assert {t.device.type for t in leaves(found.gradient)} == {"meta"}
+
+    @pytest.mark.gpu
+    def test_recorded_work_gives_the_same(self, gradient: MetaGradient) -> None:
+        """The second call replays what the first has recorded, on other episodes."""
+        there = gpu()
+        start, execute = the_start(gradient), Executor(gradient, engine="graph")
+        for episodes in (part(0, 2), part(1, 3)):
+            found = execute(LOSS, sent(start, there), sent(episodes, there))
+            assert_same(sent(found, CPU), gradient(LOSS, start, episodes))
 
     def test_resting_logits_get_zeros(self, gradient: MetaGradient) -> None:
         loss = Classification(NET, LOSS.relaxation, rest_arch=True)

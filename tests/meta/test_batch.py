@@ -53,7 +53,7 @@ def assert_same(a: Verdict, b: Verdict) -> None:
 def test_every_execution_gives_the_same_verdict(small: Small, gradient: MetaGradient, gates: str) -> None:
     relaxation: Relaxation = Softmax() if gates == "softmax" else StraightThrough(small.space.harden)
     loss = Classification(small.net, relaxation)
-    ways: list[Execute] = ["auto", "fold", "loop"]
+    ways: list[Execute] = ["auto", "fold", "vmap", "loop"]
     verdicts = [Executor(gradient, how)(loss, small.start, small.episodes) for how in ways]
     assert len(verdicts[0].query_loss) == 3
     for verdict in verdicts[1:]:

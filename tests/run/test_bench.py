@@ -2,11 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from metanas.bench.contest import both, contests
+from metanas.bench.floors import Rates, Work, work_of
 from metanas.bench.memory import peak_bytes
 from metanas.bench.oracle import child_iteration
 from metanas.bench.setting import Setting
@@ -68,6 +71,49 @@ def test_the_peak_of_memory_is_that_of_the_work() -> None:
     size = 64 * 2**20
     assert size <= peak_bytes(lambda: torch.ones(size // 4).sum()) < 1.5 * size
     assert peak_bytes(lambda: None) < size / 4
+
+
+def test_a_device_that_is_not_there_is_refused_in_one_line() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("torch sees a GPU")
+    done = CliRunner().invoke(app, ["bench", "--device", "cuda"])
+    assert done.exit_code == 2
+    assert "device=cuda was asked for, but torch sees no GPU" in done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.timeout(300)
+def test_a_gpu_is_held_against_its_floors() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    found = bench.bench(quick=True, device="cuda")
+    assert min(found["rates"].values()) > 1e9
+    for item in found["items"]:
+        assert 0 < item["floor_share_bytes"] < 1
+        assert 0 < item["floor_share_flops"] < 1
+        assert item["seconds_unrecorded_median"] > 0
+        assert ("search_minutes" in item) is (item["name"] == "darts_search_step")
+
+
+class TestWork:
+    def test_kernels_bytes_and_operations_are_counted_by_hand(self) -> None:
+        a, b = torch.empty(3, 4, device="meta"), torch.empty(4, 5, device="meta")
+        work = work_of(lambda: (a.t() @ a.view(3, 4), torch.relu(a @ b)))
+        first, second, third = 2 * 12 + 16, 12 + 20 + 15, 2 * 15
+        assert work == Work(3, 4 * (first + second + third), 2 * (4 * 4 * 3 + 3 * 5 * 4))
+
+    def test_every_item_can_be_counted(self) -> None:
+        """On the device where nothing is computed, with both kinds of gates."""
+        for gates in both(replace(TINY, device="meta")):
+            search = replace(gates, cells=3, stem="plain")
+            for item in contests(gates, search, 2)[:4]:
+                assert min(work_of(item.core)) > 0
+
+    def test_shares_are_those_of_the_floors(self) -> None:
+        assert Rates(10.0, 100.0).shares(Work(1, 20, 400), 8.0) == {
+            "floor_share_bytes": 0.25,
+            "floor_share_flops": 0.5,
+        }
 
 
 @pytest.mark.filterwarnings("ignore")  # of packages that learn2learn brings

@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from metanas.config_file import load_experiment
+from metanas.config_file import load_experiment, load_search
+from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
 from metanas.meta.gradient import MetaGradient
 from metanas.meta.imaml import Imaml
@@ -15,6 +16,8 @@ from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
 from metanas.meta.variational import Variational
 from metanas.run import build
+from metanas.run.build_search import SearchBench
+from metanas.run.workbench import Workbench
 from tasks.mixture import Mixture
 from tasks.stream import stream
 
@@ -61,3 +64,20 @@ def test_sources_are_drawn_as_often_as_the_configuration_says(override: str, sha
     assert {episodes[i].support.x.shape for i in range(20)} == {(5, 3, 16, 16)}
     drawn = sum(episodes.member_of(i) for i in range(400)) / 400
     assert drawn == pytest.approx(share, abs=0.08)
+
+
+class TestEngine:
+    """Recording needs a GPU; where there is none it is refused before anything is written."""
+
+    @pytest.fixture(autouse=True)
+    def _without_a_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    def test_of_meta_training(self) -> None:
+        with pytest.raises(ConfigError, match="engine=graph records CUDA graphs and needs a GPU, got device=cpu"):
+            Workbench.of(load_experiment(None, ["inner.engine=graph"]))
+
+    def test_of_a_search(self) -> None:
+        experiment = load_search(None, ["search.engine=graph"])
+        with pytest.raises(ConfigError, match="engine=graph records CUDA graphs and needs a GPU, got device=cpu"):
+            SearchBench.of(experiment)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from metanas.config import Experiment
 from metanas.config.judging import METHODS
@@ -12,7 +13,7 @@ from metanas.errors import CheckpointError
 from metanas.evaluate.accuracy import accuracies
 from metanas.evaluate.interval import interval
 from metanas.run import build
-from metanas.run.comparison import Comparison
+from metanas.run.comparison import Comparison, Examiner
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate
 from metanas.run.interrupt import Interrupted
@@ -20,7 +21,7 @@ from metanas.run.meta_train import meta_train
 from metanas.run.restore import restore
 from metanas.spaces.cost import Cost
 from metanas.track.jsonl import read_rows
-from tasks.episode import stack
+from tasks.episode import Stack, stack
 
 TITLES = ("supernet", "child", "child_tuned", "prior_child", "random_child", "class_means", "nearest_neighbour")
 SECONDS = ("adapt_seconds_median", "meta_seconds", "seconds_median")
@@ -163,6 +164,26 @@ def test_validation_scores_what_an_evaluation_of_the_same_episodes_scores(
     result = evaluate(copied, experiment, split="validation", quiet=True)
     validated = [row["validation/acc"] for row in read_rows(copied.metrics) if "validation/acc" in row]
     assert result["accuracy"] == validated[-1]
+
+
+def test_too_little_memory_for_a_call_changes_no_score(done, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But those of random cells, which are drawn for each call."""
+    bench, state, _ = restore(done.directory, done.experiment)
+    episodes = build.episodes(done.experiment, build.dataset(done.experiment.data), "test")
+    start, add = state.learner.params, Comparison.add
+
+    def add_one(self: Comparison, stack: Stack) -> None:
+        if len(stack.numbers) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        add(self, stack)
+
+    together = Examiner(bench, start, episodes).scores(0, 3)
+    monkeypatch.setattr(Comparison, "add", add_one)
+    apart = Examiner(bench, start, episodes).scores(0, 3)
+    assert together.keys() == apart.keys()
+    for name in together.keys() - {"random_child"}:
+        assert together[name].transductive == apart[name].transductive
+        assert together[name].genotypes == apart[name].genotypes
 
 
 def test_the_accuracy_is_the_mean_over_episodes_alone(done) -> None:

@@ -9,11 +9,13 @@ from torch import Tensor
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.softmax import Softmax
-from metanas.spaces import network
+from metanas.spaces import edges, network
 from metanas.spaces.cell import Cell
 from metanas.spaces.fewshot import PRIMITIVES, FewShot
 from metanas.spaces.mixed import is_mixable, waves
+from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.norm import EPS, normalise_rows, standardise
+from metanas.spaces.space import SearchSpace
 from tasks.episode import TaskSpec
 from tasks.stream import stream
 
@@ -72,6 +74,38 @@ def test_equals_edge_by_edge_with_fewer_operations(missing: str) -> None:
     with patch.object(network, "is_mixable", lambda cell, x: False):
         slow = derivatives()
     for a, b in zip(fast, slow, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+SPACES = {
+    "cells of two inputs": FewShot(2, 3),
+    "partial channels": FewShot(4, 2, partial=2),
+    "cells of one input": NasBench201(2, 1),
+}
+
+
+@pytest.mark.parametrize("tasks", [None, 1, 3])
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_a_call_for_all_edges_equals_a_call_for_each(space: SearchSpace, tasks: int | None) -> None:
+    """As on a GPU, where calls are what costs."""
+    spec, lead = TaskSpec(3, 1, 2, (1, 16, 12)), () if tasks is None else (tasks,)
+    net = space.supernet(spec)
+    weights = {name: draw((*lead, *p.shape), name) for name, p in net.named_parameters()}
+    arch = {kind: draw((*lead, *table.shape), kind) for kind, table in space.logits().items()}
+    x = draw((*lead, 4, *spec.image), "x")
+
+    def derivatives(is_bound: bool) -> list[Tensor]:
+        leaves = [x, *weights.values(), *arch.values()]
+        with (
+            patch.object(network, "is_mixable", lambda cell, x: False),
+            patch.object(edges, "is_bound_by_calls", lambda x: is_bound),
+        ):
+            out = Classification(net, Softmax()).logits(MetaParams(weights, arch), x)
+        first = torch.autograd.grad(out.sin().sum(), leaves, create_graph=True)
+        second = torch.autograd.grad(sum((g * g.detach().cos()).sum() for g in first if g.requires_grad), leaves)
+        return [out, *first, *second]
+
+    for a, b in zip(derivatives(True), derivatives(False), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
