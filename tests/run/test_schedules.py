@@ -3,7 +3,7 @@
 import math
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,17 @@ import torch
 from metanas.config import Experiment
 from metanas.config_file import load_experiment
 from metanas.errors import CheckpointError
+from metanas.evaluate.interval import Interval, interval
+from metanas.meta.batch import Executor
+from metanas.parallel import Crew
+from metanas.params import MetaParams
+from metanas.run import build
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupted
 from metanas.run.meta_train import _Loop, meta_train
+from metanas.run.outer_step import begin, outer_step
 from metanas.run.restore import restore
+from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
 from metanas.track.jsonl import read_rows
 from tasks.episode import Batch
@@ -146,26 +153,50 @@ def test_a_checkpoint_without_the_rates_of_the_configuration_is_refused(done, ti
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_accuracy_does_not_fall_when_the_logits_begin_to_move(tmp_path: Path) -> None:
-    """MetaNAS as configured, made small: half of the run is warm-up, then architectures are learned and pruned.
+@pytest.mark.timeout(900)
+def test_accuracy_does_not_fall_when_the_logits_begin_to_move() -> None:
+    """The schedule of MetaNAS: not inferior to the end of the warm-up, nor to a warm-up that never ends.
 
-    What is judged is the annealed supernet, without decoding and without any step after it.
+    Each is a difference on the same 240 validation episodes, after the same training tasks, whose 95 % interval lies
+    above -3 points, where the warm-up has won 5 or more. What is judged is the annealed supernet, without decoding and
+    without any step after it. Its cells and Reptile learn too little in minutes for a fall to be seen (a warm-up of 40
+    steps leaves them 2.9 +- 1.8 points below where they began), so it is run with the cells of T-NAS and with MAML.
     """
-    small = ["space.width=4", "space.nodes=1", "meta.tasks=4", "meta.chunk=4", "inner.steps=2", "outer.lr_arch=0.1"]
-    often = ["meta.iterations=80", "meta.validate_every=40", "meta.save_every=40", "meta.validate_episodes=32"]
-    rest = ["evaluate.n_query=5", "adapt.deploy=supernet", "track.wandb.mode=disabled", "threads=1"]
+    small = ["space.kind=fewshot", "space.cells=null", "space.width=8", "space.nodes=1", "outer.lr_arch=0.1"]
+    maml = ["meta.gradient=maml", "inner.optimiser=sgd", "inner.first_order=false", "inner.steps=1"]
+    rates = ["inner.lr_weights=1", "inner.lr_arch=10", "adapt.steps=5", "adapt.arch_steps=3"]
+    rest = ["meta.iterations=120", "evaluate.n_query=5", "adapt.deploy=supernet", "threads=1"]
     config = Path(__file__).parents[2] / "configs" / "glyphs" / "metanas.yaml"
-    directory = RunDirectory(tmp_path / "run")
-    meta_train(load_experiment(config, [*small, *often, *rest]), directory, quiet=True)
-    scores = [row for row in read_rows(directory.metrics) if "validation/acc" in row]
-    assert [row["meta/iter"] for row in scores] == [40, 80]
-    before, after = (row["validation/acc"] for row in scores)
-    assert before > 0.25
-    assert after > before - 0.03
-    warm, done = (directory.checkpoints.load(name)["params/arch"] for name in ("prev", "last"))
+
+    def run(warmup: float, shown: Sequence[int]) -> tuple[dict[int, MetaParams], dict[int, list[float]]]:
+        """The start after some outer steps, and what the networks that adapt from it score on each episode."""
+        experiment = load_experiment(config, [*small, *maml, *rates, *rest, f"meta.warmup={warmup}"])
+        bench, learner, data = Workbench.of(experiment), build.learner(experiment), build.dataset(experiment.data)
+        train, judge = build.training(experiment, [data]), build.episodes(experiment, data, "validation")
+        teacher = Teacher(bench, Executor(learner.gradient), train, (judge,))
+        state, starts = begin(bench, learner), {}
+        with Crew(teacher, 1) as crew:
+            for i in range(experiment.meta.iterations + 1):
+                if i in shown:
+                    starts[i] = state.learner.params
+                state, _ = outer_step(bench, learner, crew, state)
+        scores = {i: [x for n in range(0, 240, 40) for x in teacher.scores(p, 0, n, n + 40)] for i, p in starts.items()}
+        return starts, scores
+
+    starts, scores = run(0.5, (0, 60, 120))
+    resting = run(1.0, (120,))[1][120]
+    began, before, after = scores.values()
+
+    def above(one: list[float], other: list[float]) -> Interval:
+        return interval([a - b for a, b in zip(one, other, strict=True)])
+
+    for other in (before, resting):
+        difference = above(after, other)
+        assert difference.mean - difference.ci95 > -0.03
+    assert above(before, began).mean > 0.05
+    warm, done = (starts[i].arch for i in (60, 120))
     for kind in ("normal", "reduction"):
         assert (done[kind] - warm[kind]).abs().max() > 0.1
-        before, after = (torch.distributions.Categorical(logits=a[kind] / 0.1).entropy().mean() for a in (warm, done))
-        assert before > 1.9  # of seven operations that are nearly equal; log 7 is 1.95
-        assert after < before - 0.05
+        broad, narrow = (torch.distributions.Categorical(logits=a[kind] / 0.1).entropy().mean() for a in (warm, done))
+        assert broad > 1.9  # of seven operations that are nearly equal; log 7 is 1.95
+        assert narrow < broad - 0.05
