@@ -1,8 +1,11 @@
 """DrNAS: gates from a learned Dirichlet distribution, anchored to the uniform one (Chen et al. 2021, arXiv 2006.10355).
 
+The distance to the anchor is either the divergence (`search.penalty_start`, `penalty_end`) or, as in the authors' code
+by default, the squared length of the logits (`search.decay_arch`): logits of zero are the uniform distribution.
+
 Deviations: one stage on all channels, the paper's variant without progressive learning, which widens a part of the
 channels and keeps the weights (`search.stage_ops` can leave operations out, on fresh weights); `none` is an option
-where the space has it; the anchor is the divergence, where the authors' code decays the logits.
+where the space has it.
 """
 
 import torch
@@ -23,9 +26,10 @@ def drnas(net: nn.Module, space: SearchSpace, sgd: Sgd, adam: Adam) -> Bilevel:
 
 
 def anchor(arch: Params) -> Tensor:
-    """Mean over the edges of KL(Dirichlet(elu(logits) + 1) || Dirichlet(1, .., 1)) in nats, shape [].
+    """KL(Dirichlet(elu(logits) + 1) || Dirichlet(1, .., 1)) in nats, summed over the edges, shape [].
 
-    Operations that are left out of an edge are none of its Dirichlet's.
+    Edges are independent, so this is the divergence of the whole architecture. Operations that are left out of an edge
+    are none of its Dirichlet's.
     """
     found = []
     for logits in arch.values():
@@ -35,4 +39,4 @@ def anchor(arch: Params) -> Tensor:
         # the logarithms of the two normalisers, and the mean of (c - 1) log gate: nothing where c is 1
         distance = torch.lgamma(total) - torch.lgamma(c).sum(-1) - torch.lgamma(there.sum(-1).to(total))
         found.append(distance + ((c - 1) * (torch.digamma(c) - torch.digamma(total)[..., None])).sum(-1))
-    return torch.cat(found).mean()
+    return torch.cat(found).sum()

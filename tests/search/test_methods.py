@@ -125,7 +125,7 @@ def test_the_anchor_of_drnas_is_the_divergence_from_the_uniform_dirichlet(small)
         )
         for a in small.start.arch.values()
     ]
-    assert float(anchor(small.start.arch)) == pytest.approx(float(torch.cat(expected).mean()), rel=1e-9)
+    assert float(anchor(small.start.arch)) == pytest.approx(float(torch.cat(expected).sum()), rel=1e-9)
 
 
 def test_what_an_edge_may_not_carry_is_no_part_of_the_anchor() -> None:
