@@ -71,7 +71,7 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _flops(name: str, args: Any, out: Any) -> int:
-    """Two a multiply-accumulate. torch's own counter takes gradients of grouped convolutions for those of dense ones."""
+    """Two a multiply-accumulate. torch's counter takes gradients of grouped convolutions for those of dense ones."""
     if name == "aten::convolution":
         return 2 * int(out.numel()) * int(args[1][0].numel())
     if name == "aten::convolution_backward":
