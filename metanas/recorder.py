@@ -81,9 +81,10 @@ class _Recording:
         try:
             with torch.cuda.graph(self._graph, pool=pool):
                 outputs = function(*arguments)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            for cause in (error, error.__context__):  # the end of a recording that failed raises an error of its own
+                if isinstance(cause, torch.OutOfMemoryError):
+                    raise cause from None
             raise RunError(
                 f"this step cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}); set inner.engine=plain, "
                 "or search.engine=plain"

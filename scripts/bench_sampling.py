@@ -2,11 +2,16 @@
 
     python scripts/bench_sampling.py [--json]
 
-One CPU thread, CPU seconds. The two take turns; a figure is the median of 9 turns, with their quartiles. Both are
-measured twice: images as they lie in the bank (uint8), and as a network takes them (floats in [0, 1]). The last line
-gives the share of a meta-iteration that goes into sampling, at the default configuration and one process.
+One CPU thread, CPU seconds. The two take turns of about the same time; a figure is the median of 9 turns, with their
+quartiles. Both are measured twice: images as they lie in the bank (uint8), and as a network takes them (floats in
+[0, 1]). Both keep freed memory in the process, as a run does, and Python's garbage collector is off, as in `timeit`.
+
+Copying is the part of this package's time that goes into the pixels alone: the same number of images, gathered by one
+call and made floats by two. The last line gives the share of a meta-iteration that goes into sampling, at the default
+configuration and one process.
 """
 
+import gc
 import json
 import statistics
 import sys
@@ -18,6 +23,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
+from metanas.allocator import keep_freed_memory
 from metanas.config import Experiment
 from metanas.params import MetaParams
 from metanas.run import build
@@ -25,9 +31,12 @@ from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
 from tasks import EpisodeSampler, ImageBank, TaskSpec, stream
+from tasks.bank import in_unit_range
 
 TURNS = 9
 META_BATCH = 16
+META_BATCHES = 20
+"""In a turn of this package; a turn of learn2learn is one meta-batch."""
 SHAPES = ((5, 1, 15), (20, 5, 15))
 """Ways, shots, queries."""
 
@@ -85,9 +94,11 @@ BANKS = {
 }
 
 
-def seconds(call: Callable[[], object]) -> float:
+def seconds(call: Callable[[int], object], times: int = 1) -> float:
+    """Of the CPU, for `call(0)`, `call(1)` ... in a row; each result is dropped before the next."""
     began = time.process_time()
-    call()
+    for i in range(times):
+        call(i)
     return time.process_time() - began
 
 
@@ -99,25 +110,31 @@ def compare(name: str, bank: ImageBank, shape: tuple[int, int, int], *, floats: 
     theirs = taskset(bank, n_way, k_shot + n_query, floats=floats)
     sampler = EpisodeSampler(bank, TaskSpec(n_way, k_shot, n_query, bank.image), 0)
     draw = sampler.stacks if floats else sampler.pixels
-    draw(range(META_BATCH)), theirs.sample()
-    turns = [
-        (
-            seconds(lambda i=i: draw(range(i * META_BATCH, (i + 1) * META_BATCH))) / META_BATCH,
-            seconds(lambda: [theirs.sample() for _ in range(8)]) / 8,
-        )
-        for i in range(TURNS)
-    ]
-    ours, learn2learn = ([turn[side] for turn in turns] for side in (0, 1))
-    ratios = [b / a for a, b in turns]
-    low, middle, high = statistics.quantiles(ratios, n=4)
+    rows = torch.stack([sampler.rows([i]).flatten() for i in range(META_BATCHES * META_BATCH)]).view(META_BATCHES, -1)
+
+    def copy(i: int) -> None:
+        images = bank.pixels.index_select(0, rows[i])
+        if floats:
+            in_unit_range(images)
+
+    draw(range(META_BATCH)), theirs.sample(), copy(0)
+    turns = []
+    for first in range(0, TURNS * META_BATCHES, META_BATCHES):
+        ours = seconds(lambda i, k=first: draw(range((k + i) * META_BATCH, (k + i + 1) * META_BATCH)), META_BATCHES)
+        copying = seconds(copy, META_BATCHES)
+        learn2learn = seconds(lambda i: theirs.sample(), META_BATCH)
+        turns.append((ours / META_BATCHES / META_BATCH, copying / META_BATCHES / META_BATCH, learn2learn / META_BATCH))
+    ours, copying, learn2learn = map(statistics.median, zip(*turns, strict=True))
+    low, middle, high = statistics.quantiles([turn[2] / turn[0] for turn in turns], n=4)
     return {
         "bank": name,
         "episode": f"{n_way}-way {k_shot}-shot, {n_query} query",
         "images": "floats" if floats else "uint8",
-        "episodes_per_second": 1 / statistics.median(ours),
-        "learn2learn_episodes_per_second": 1 / statistics.median(learn2learn),
+        "episodes_per_second": 1 / ours,
+        "learn2learn_episodes_per_second": 1 / learn2learn,
         "ratio": middle,
         "ratio_quartiles": [low, high],
+        "copying": copying / ours,
     }
 
 
@@ -130,13 +147,15 @@ def share(meta_batch: int) -> dict[str, Any]:
     teacher = Teacher(bench, build.learner(experiment).gradient, train, ())
     start = MetaParams(initial_weights(bench.net, stream(0, "weights")), bench.space.logits())
     teacher.verdict(start, 0, 0, meta_batch)
-    sampling = statistics.median(seconds(lambda: train.stacks(range(meta_batch))) for _ in range(TURNS))
-    whole = statistics.median(seconds(lambda: teacher.verdict(start, 0, 0, meta_batch)) for _ in range(TURNS))
+    sampling = statistics.median(seconds(lambda _: train.stacks(range(meta_batch))) for _ in range(TURNS))
+    whole = statistics.median(seconds(lambda _: teacher.verdict(start, 0, 0, meta_batch)) for _ in range(TURNS))
     return {"meta_batch": meta_batch, "sampling_seconds": sampling, "seconds": whole, "share": sampling / whole}
 
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
+    gc.disable()
     rows = [
         row
         for name, make in BANKS.items()
@@ -149,12 +168,14 @@ def main() -> None:
     if "--json" in sys.argv[1:]:
         print(json.dumps({"threads": 1, "turns": TURNS, "episodes": rows, "meta_iteration": part}))
         return
-    print("| bank | episode | images | episodes/s | learn2learn | ratio (quartiles) |\n|---|---|---|---|---|---|")
+    print("| bank | episode | images | episodes/s | learn2learn | ratio (quartiles) | copying |")
+    print("|---|---|---|---|---|---|---|")
     for row in rows:
         low, high = row["ratio_quartiles"]
         print(
             f"| {row['bank']} | {row['episode']} | {row['images']} | {row['episodes_per_second']:,.0f} | "
-            f"{row['learn2learn_episodes_per_second']:,.0f} | {row['ratio']:.1f} ({low:.1f} to {high:.1f}) |"
+            f"{row['learn2learn_episodes_per_second']:,.0f} | {row['ratio']:.1f} ({low:.1f} to {high:.1f}) | "
+            f"{100 * row['copying']:.0f} % |"
         )
     print(
         f"\nof a meta-iteration with {part['meta_batch']} tasks, {1000 * part['seconds']:.0f} ms, sampling takes "

@@ -77,6 +77,12 @@ class ImageBank:
         i = self.classes.index(class_name)
         return self.pixels[int(self.starts[i]) : int(self.starts[i] + self.counts[i])]
 
+    def place(self, index: Tensor) -> Tensor:
+        """`index`, made on the CPU, on the device of the pixels; what a GPU still has to do is not waited for."""
+        if self.pixels.is_cuda:
+            return index.pin_memory().to(self.pixels.device, non_blocking=True)
+        return index.to(self.pixels.device)
+
     def subset(self, name: str, classes: Sequence[str]) -> "ImageBank":
         """The bank of `classes` alone, on the same pixels; raises `DataError` for a class that is not here."""
         missing = sorted(set(classes) - set(self.classes))
@@ -109,3 +115,8 @@ class ImageBank:
     def shared(self) -> "ImageBank":
         """The same bank in shared memory: sent to a process that was not forked, it is not copied."""
         return replace(self, pixels=self.pixels.clone().share_memory_())  # type: ignore[no-untyped-call]
+
+
+def in_unit_range(pixels: Tensor) -> Tensor:
+    """uint8 images as floats in [0, 1], of the default dtype."""
+    return pixels.to(torch.get_default_dtype()).div_(255)

@@ -128,12 +128,6 @@ def stack(episodes: Sequence[Episode]) -> Episode:
     return Episode(batch([e.support for e in episodes]), batch([e.query for e in episodes]))
 
 
-def in_unit_range(episode: Episode) -> Episode:
-    """`episode` with its uint8 images as floats in [0, 1]."""
-    dtype = torch.get_default_dtype()
-    return Episode(*(Batch(x.to(dtype).div_(255), y) for x, y in episode))
-
-
 def spans(first: int, last: int, size: int) -> list[tuple[int, int]]:
     """`first` to `last - 1` cut into pieces (first, last) of at most `size`; 0 keeps them together.
 

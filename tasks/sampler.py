@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.bank import ImageBank
-from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec, in_unit_range
+from tasks.bank import ImageBank, in_unit_range
+from tasks.draw import draw
+from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec
 from tasks.errors import DataError
-from tasks.stream import streams
 
 
 class EpisodeSampler(Episodes):
@@ -43,9 +44,10 @@ class EpisodeSampler(Episodes):
                 f"{spec.n_query} query images need {need}; lower k_shot or n_query, or leave the class out"
             )
         self.bank = bank
-        self._widest = int(bank.counts.max())
         self.spec = spec
         self.seed = seed
+        labels = torch.arange(spec.n_way, device=bank.pixels.device)
+        self._labels = tuple(labels.repeat_interleave(images) for images in (spec.k_shot, spec.n_query))
 
     def __getitem__(self, index: int) -> Episode:
         """Episode number `index` (any integer >= 0)."""
@@ -54,31 +56,34 @@ class EpisodeSampler(Episodes):
 
     def stacks(self, numbers: Sequence[int]) -> list[Stack]:
         """See `Episodes`; all episodes at once by indexing on the device of the bank."""
-        return [Stack(tuple(numbers), self.spec.n_way, in_unit_range(self.pixels(numbers)))]
+        images = in_unit_range(self._images(numbers))
+        return [Stack(tuple(numbers), self.spec.n_way, self._episode(images, len(numbers)))]
 
     def pixels(self, numbers: Sequence[int]) -> Episode:
         """The episodes of these numbers with uint8 images as in the bank, `[tasks, n, c, h, w]`."""
-        spec, where = self.spec, self.bank.pixels.device
-        rows = self.rows(numbers).to(where)
-        labels = torch.arange(spec.n_way, device=where)
+        return self._episode(self._images(numbers), len(numbers))
 
-        def batch(part: Tensor) -> Batch:
-            x = self.bank.pixels.index_select(0, part.flatten()).view(len(rows), -1, *spec.image)
-            return Batch(x, labels.repeat_interleave(part.shape[2]).repeat(len(rows), 1))
+    def _images(self, numbers: Sequence[int]) -> Tensor:
+        """The uint8 images of all support sets, then those of all query sets, `[n, c, h, w]`, gathered in one call."""
+        rows, k_shot = self.rows(numbers).numpy(), self.spec.k_shot
+        index = np.concatenate([rows[:, :, :k_shot].ravel(), rows[:, :, k_shot:].ravel()])
+        return self.bank.pixels.index_select(0, self.bank.place(torch.from_numpy(index)))
 
-        return Episode(batch(rows[:, :, : spec.k_shot]), batch(rows[:, :, spec.k_shot :]))
+    def _episode(self, images: Tensor, tasks: int) -> Episode:
+        """Views of the two halves of `images`, with labels."""
+        cut = tasks * len(self._labels[0])
+        return Episode(
+            *(
+                Batch(x.view(tasks, len(labels), *self.spec.image), labels.expand(tasks, -1).clone())
+                for x, labels in zip((images[:cut], images[cut:]), self._labels, strict=True)
+            )
+        )
 
     def rows(self, numbers: Sequence[int]) -> Tensor:
         """Which bank rows the episodes show: `[tasks, n_way, k_shot + n_query]`, support first in each row."""
         if min(numbers, default=0) < 0:
             raise IndexError(f"episodes are numbered from 0, got {min(numbers)}")
-        n_way, need = self.spec.n_way, self.spec.k_shot + self.spec.n_query
-        orders, keys = [], []
-        for rng in streams(self.seed, (self.bank.name, "episode"), numbers):
-            orders.append(torch.randperm(len(self.bank.classes), generator=rng))
-            keys.append(torch.rand(n_way, self._widest, generator=rng, dtype=torch.float32))
-        chosen = torch.stack(orders)[:, :n_way]
-        # Distinct positions in every class at once: rank random keys, with the places past a short class pushed last.
-        past = torch.arange(self._widest) >= self.bank.counts[chosen][:, :, None]
-        ranked = torch.stack(keys).masked_fill_(past, 2.0).topk(need, largest=False).indices
-        return ranked.add_(self.bank.starts[chosen][:, :, None])
+        counts, starts = self.bank.counts.numpy(), self.bank.starts.numpy()
+        names, need = (self.bank.name, "episode"), self.spec.k_shot + self.spec.n_query
+        classes, places = draw(self.seed, names, numbers, counts, n_way=self.spec.n_way, images=need)
+        return torch.from_numpy(starts[classes][:, :, None] + places)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from tasks.augment.augmented import Augmentation
-from tasks.bank import ImageBank
+from tasks.bank import ImageBank, in_unit_range
 from tasks.episode import Batch
 from tasks.errors import DataError
 from tasks.stream import stream
@@ -50,12 +50,11 @@ class Shuffled:
         if epoch < 0 or not 0 <= index < len(self):
             raise IndexError(f"expected an epoch of 0 or more and a batch in 0..{len(self) - 1}, got {epoch}, {index}")
         rows = self.rows(epoch, index)
-        pixels = self.bank.pixels.index_select(0, self.images[rows].to(self.bank.pixels.device))
-        x = pixels.to(torch.get_default_dtype()).div_(255)
+        x = in_unit_range(self.bank.pixels.index_select(0, self.bank.place(self.images[rows])))
         rng = stream(self.seed, self.bank.name, "augmented", epoch, index)
         for augmentation in self.augmentations:
             x = augmentation(x, rng)
-        return Batch(x, self.labels[rows].to(x.device))
+        return Batch(x, self.bank.place(self.labels[rows]))
 
     def rows(self, epoch: int, index: int) -> torch.Tensor:
         """Which images of the bank a batch shows, counted class after class, `[n]`."""

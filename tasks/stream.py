@@ -19,7 +19,7 @@ def stream(seed: int, *names: str | int) -> torch.Generator:
     >>> bool((torch.rand(4, generator=a) == torch.rand(4, generator=b)).all())
     True
     """
-    return next(streams(seed, names[:-1], names[-1:])) if names else _seeded(torch.Generator(), _key((seed,)))
+    return torch.Generator().manual_seed(_seed(_key((seed, *names))))
 
 
 def streams(seed: int, names: Sequence[str | int], numbers: Iterable[str | int]) -> Iterator[torch.Generator]:
@@ -30,17 +30,23 @@ def streams(seed: int, names: Sequence[str | int], numbers: Iterable[str | int])
     >>> [int(torch.randint(9, (), generator=stream(0, "episode", i))) for i in range(3)]
     [8, 5, 2]
     """
-    rng, start = torch.Generator(), _key((seed, *names))
+    rng = torch.Generator()
+    for start in seeds(seed, names, numbers):
+        yield rng.manual_seed(start)
+
+
+def seeds(seed: int, names: Sequence[str | int], numbers: Iterable[str | int]) -> Iterator[int]:
+    """What the generators of `streams` are seeded with."""
+    start = _key((seed, *names))
     for number in numbers:
         key = start.copy()
         key.update(f"/{number}".encode())
-        yield _seeded(rng, key)
+        yield _seed(key)
 
 
 def _key(names: Sequence[str | int]) -> "hashlib._Hash":
     return hashlib.sha256("/".join(map(str, names)).encode())
 
 
-def _seeded(rng: torch.Generator, key: "hashlib._Hash") -> torch.Generator:
-    # 63 bits: the generator takes a signed 64-bit seed.
-    return rng.manual_seed(int.from_bytes(key.digest()[:8], "big") >> 1)
+def _seed(key: "hashlib._Hash") -> int:
+    return int.from_bytes(key.digest()[:8], "big") >> 1  # 63 bits: a generator takes a signed 64-bit seed

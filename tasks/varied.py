@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from tasks.bank import ImageBank
-from tasks.episode import Batch, Episode, Episodes, TaskSpec, in_unit_range
+from tasks.bank import ImageBank, in_unit_range
+from tasks.episode import Batch, Episode, Episodes, TaskSpec
 from tasks.errors import DataError
 from tasks.stream import stream
 
@@ -71,11 +71,9 @@ class VariedSampler(Episodes):
         labels = torch.arange(n_way)[:, None].expand(order.shape)
         is_support = places < shots[:, None]
         is_query = ~is_support & (places < shots[:, None] + n_query)
-        return in_unit_range(
-            Episode(
-                self._batch(order[is_support], labels[is_support]),
-                self._batch(order[is_query], labels[is_query]),
-            )
+        return Episode(
+            self._batch(order[is_support], labels[is_support]),
+            self._batch(order[is_query], labels[is_query]),
         )
 
     def _shots(self, counts: Tensor, n_query: int, rng: torch.Generator) -> Tensor:
@@ -91,5 +89,5 @@ class VariedSampler(Episodes):
         return torch.minimum(further + 1, available)
 
     def _batch(self, rows: Tensor, labels: Tensor) -> Batch:
-        where = self.bank.pixels.device
-        return Batch(self.bank.pixels.index_select(0, rows.to(where)), labels.to(where))
+        pixels = self.bank.pixels.index_select(0, self.bank.place(rows))
+        return Batch(in_unit_range(pixels), self.bank.place(labels))

@@ -100,3 +100,17 @@ def test_a_gpu_holds_the_same_bytes() -> None:
     for a, b in zip(sampled(bank()).pixels(NUMBERS), sampled(bank().to("cuda")).pixels(NUMBERS), strict=True):
         assert torch.equal(a.x, b.x.cpu())
         assert torch.equal(a.y, b.y.cpu())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("make", [sampled, varied])
+def test_drawing_does_not_wait_for_the_gpu(make: Make) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    episodes = make(bank().to("cuda"))
+    episodes[0]  # the first time, page-locked memory is asked for
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        episodes[0]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

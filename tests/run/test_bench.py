@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from typer.testing import CliRunner
 
 from metanas.bench.contest import both, contests
@@ -17,6 +18,7 @@ from metanas.bench.textbook import textbook_weights
 from metanas.bench.timing import race
 from metanas.cli import app
 from metanas.run import bench
+from metanas.spaces.convolution import convolve
 
 TINY = Setting(resolution=8, channels=2, nodes=1, n_way=2, n_query=1, steps=1, tasks=2)
 SMALL = bench.Extent(
@@ -101,6 +103,17 @@ class TestWork:
         work = work_of(lambda: (a.t() @ a.view(3, 4), torch.relu(a @ b)))
         first, second, third = 2 * 12 + 16, 12 + 20 + 15, 2 * 15
         assert work == Work(3, 4 * (first + second + third), 2 * (4 * 4 * 3 + 3 * 5 * 4))
+
+    @pytest.mark.parametrize("groups", [1, 2, 4])
+    def test_gradients_of_a_convolution_cost_what_it_costs(self, groups: int) -> None:
+        x = torch.empty(3, 4, 6, 5, device="meta", requires_grad=True)
+        weight = torch.empty(4, 4 // groups, 3, 3, device="meta", requires_grad=True)
+        flops = 2 * (3 * 4 * 6 * 5) * (4 // groups * 9)
+        assert work_of(lambda: F.conv2d(x, weight, None, 1, 1, 1, groups)).flops == flops
+        out = convolve(x, weight, 1, 1, groups)
+        assert work_of(lambda: torch.autograd.grad(out, [x, weight], torch.ones_like(out))).flops == 2 * flops
+        out = convolve(x, weight.detach(), 1, 1, groups)
+        assert work_of(lambda: torch.autograd.grad(out, [x], torch.ones_like(out))).flops == flops
 
     def test_every_item_can_be_counted(self) -> None:
         """On the device where nothing is computed, with both kinds of gates."""
