@@ -48,6 +48,7 @@ def transfer_section(result: Record) -> list[Html]:
     facts = [
         (name, str(cell["distinct"]), f"{100 * cast(float, cell['modal_share']):.0f} %") for name, cell in cells.items()
     ]
+    caption = "Which operations the tasks of each choose; an edge that a cell leaves out counts as none."
     shares = {name: cast(Mapping[str, float], cell["operations"]) for name, cell in cells.items()}
     return [
         page.section(
@@ -57,7 +58,7 @@ def transfer_section(result: Record) -> list[Html]:
                 transfer_matrix(rows, sources), "accuracy by where cells come from", "Rows: where the cell is from."
             ),
             page.table(("cell", *(f"on {name}" for name in sources)), table),
-            figure(operation_shares(shares), "operations by data set", "Which operations the tasks of each choose."),
+            figure(operation_shares(shares), "operations by data set", caption),
             page.table(("data set", "distinct cells", "share of the most frequent one"), facts),
         )
     ]
