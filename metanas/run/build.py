@@ -117,7 +117,9 @@ def _soft_pruning(space: SearchSpace, threshold: float) -> Relaxation:
     """By the logits for pairs of inputs, or, in a space that has none, by those of the operations."""
     if any(map(names_pairs, space.logits())):
         return PrunedSoftmax(threshold)
-    return SoftPruning(space.primitives.index(NONE) if NONE in space.primitives else None, threshold)
+    found = SoftPruning(space.primitives.index(NONE) if NONE in space.primitives else None, threshold)
+    found(space.logits(), 1.0, {})  # cells that it cannot prune are refused here, before a run begins
+    return found
 
 
 def device(experiment: AnyExperiment) -> torch.device:
