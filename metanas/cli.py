@@ -21,6 +21,7 @@ app.add_typer(data, name="data")
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; defaults where it is silent.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value, e.g. inner.steps=3.", metavar="[KEY=VALUE]...")]
+DataRoot = Annotated[list[str] | None, typer.Argument(help="Where data sets lie.", metavar="[data.root=DIR]")]
 Run = Annotated[Path, typer.Argument(help="A run directory.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where to write.")]
 
@@ -221,7 +222,7 @@ def show_config(
 
 
 @data.command("list")
-def list_data(overrides: Overrides = None) -> None:
+def list_data(overrides: DataRoot = None) -> None:
     """Show every data set, and whether it is in the data directory; data.root=DIR names another directory."""
     with plainly():
         from metanas.config_file import load_experiment
@@ -232,8 +233,8 @@ def list_data(overrides: Overrides = None) -> None:
 
 @data.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help="A data set of `metanas data list`.", metavar="NAME")],
-    overrides: Overrides = None,
+    name: Annotated[str, typer.Argument(help="A data set of `metanas data list`.", metavar="NAME")] = "",
+    overrides: DataRoot = None,
     quiet: Quiet = False,
 ) -> None:
     """Download a published data set into the data directory; a call that was stopped is continued by the next."""

@@ -24,7 +24,7 @@ def fetch_source(name: str, configured: str | None, *, quiet: bool = False) -> s
         quiet: show no progress.
 
     Raises:
-        ConfigError: when there is no such source.
+        ConfigError: when there is no such source, or no name is given (an empty one).
         DataError: when there is no data directory, an archive cannot be fetched, or images are missing that no archive
             holds.
         Interrupted: when a signal came; the next call continues.
@@ -47,7 +47,8 @@ def fetch_source(name: str, configured: str | None, *, quiet: bool = False) -> s
 
 def _card(name: str) -> Card:
     if name not in CARDS:
-        raise ConfigError(f"expected a data set, one of {', '.join(CARDS)}, got {name!r}; choose one of them")
+        got = repr(name) if name else "no name"
+        raise ConfigError(f"expected a data set, one of {', '.join(CARDS)}, got {got}; choose one of them")
     return CARDS[name]
 
 

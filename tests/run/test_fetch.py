@@ -396,6 +396,9 @@ def test_mistakes_are_one_line(metanas, monkeypatch: pytest.MonkeyPatch) -> None
     assert metanas("data", "fetch", "omnigot").line == (
         f"metanas: expected a data set, one of {', '.join(CARDS)}, got 'omnigot'; choose one of them"
     )
+    assert metanas("data", "fetch").line == (
+        f"metanas: expected a data set, one of {', '.join(CARDS)}, got no name; choose one of them"
+    )
     assert "expected a directory of data sets, got none; set data.root=DIR" in metanas("data", "fetch", "fc100").line
     assert metanas("data", "fetch", "omniglot", "data.rot=x").code == 2
 
