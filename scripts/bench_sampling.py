@@ -25,6 +25,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from metanas.allocator import keep_freed_memory
 from metanas.config import Experiment
+from metanas.meta.batch import Executor
 from metanas.params import MetaParams
 from metanas.run import build
 from metanas.run.teacher import Teacher
@@ -144,7 +145,7 @@ def share(meta_batch: int) -> dict[str, Any]:
     bench = Workbench.of(experiment)
     data = build.dataset(experiment.data)
     train = build.training(experiment, [data])
-    teacher = Teacher(bench, build.learner(experiment).gradient, train, ())
+    teacher = Teacher(bench, Executor(build.learner(experiment).gradient), train, ())
     start = MetaParams(initial_weights(bench.net, stream(0, "weights")), bench.space.logits())
     teacher.verdict(start, 0, 0, meta_batch)
     sampling = statistics.median(seconds(lambda _: train.stacks(range(meta_batch))) for _ in range(TURNS))
