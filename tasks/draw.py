@@ -57,19 +57,29 @@ def draw(
     for row, start in zip(words, seeds(seed, names, numbers), strict=True):
         _TWISTER.start.seed(start & 0xFFFFFFFF)  # the part of a seed that torch uses too
         row[:] = _TWISTER.words.random_raw(words.shape[1])
-    shuffled = [_shuffled(row, len(counts)) for row in words[:, :n_way].tolist()]
-    classes = np.array(shuffled, dtype=np.int64).reshape(len(numbers), n_way)
+    classes = _shuffled(words[:, :n_way], len(counts))
     keys = (words[:, shuffling:] & (_KEY - 1)).reshape(len(numbers), n_way, widest)
     if counts.min() < widest:
         keys[np.arange(widest) >= counts[classes][:, :, None]] = _KEY  # a place past a short class comes last
     return classes, lowest(keys, images)
 
 
-def _shuffled(words: list[int], n: int) -> list[int]:
-    """The first items of 0 .. n - 1 shuffled with these words, one an item."""
+def _shuffled(words: Whole, n: int) -> Whole:
+    """The first items of 0 .. n - 1 shuffled with these words, one an item, row by row."""
+    first = np.arange(words.shape[1])
+    places = first + words % (n - first)
+    # An item that is swapped to the front is what its place began with, unless others were swapped there before.
+    in_order = np.sort(places)
+    is_touched = (in_order[:, 0] < len(first)) | (in_order[:, 1:] == in_order[:, :-1]).any(1)
+    for row in np.flatnonzero(is_touched):
+        places[row] = _swapped(places[row].tolist())
+    return places
+
+
+def _swapped(places: list[int]) -> list[int]:
+    """The first items after each has been swapped with the one at its place, one after another."""
     first, moved = [], dict[int, int]()
-    for i, word in enumerate(words):
-        j = i + word % (n - i)
+    for i, j in enumerate(places):
         first.append(moved.get(j, j))
         moved[j] = moved.get(i, i)
     return first

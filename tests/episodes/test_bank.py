@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tasks import Batch, ClassSplit, DataError, Dataset, Episode, ImageBank, TaskSpec, check_episode
+from tasks.bank import in_unit_range
 
 
 def images(count: int, value: int = 0) -> torch.Tensor:
@@ -80,3 +81,8 @@ def test_a_false_episode_is_refused() -> None:
         check_episode(Episode(good, Batch(good.x, torch.tensor([0, 0]))), spec)
     with pytest.raises(DataError, match=r"support images must have shape \(2, 1, 2, 2\), got \(3, 1, 2, 2\)"):
         check_episode(Episode(Batch(torch.zeros(3, 1, 2, 2), good.y), good), spec)
+
+
+def test_every_byte_becomes_its_quotient_to_the_bit() -> None:
+    x = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(in_unit_range(x), x.to(torch.float32) / 255)
