@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.params import MetaParams, Params
+from metanas.recorder import as_input
 from metanas.relax.relaxation import Relaxation, Temperature
 from tasks.episode import Batch
 
@@ -159,8 +160,8 @@ class Classification:
             raise TypeError("what is dropped behind skip connections is drawn by the host in every pass")
         return replace(
             self,
-            temperature=_sent(self.temperature, device),
-            temperature_first=None if self.temperature_first is None else _sent(self.temperature_first, device),
+            temperature=as_input(self.temperature, device),
+            temperature_first=None if self.temperature_first is None else as_input(self.temperature_first, device),
             is_blind=True,
         )
 
@@ -207,7 +208,3 @@ class Classification:
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)
         return out
-
-
-def _sent(number: Temperature, device: torch.device) -> Tensor:
-    return number if isinstance(number, Tensor) else torch.full((), number, dtype=torch.float64, device=device)

@@ -99,13 +99,22 @@ class _Recording:
         return rebuild(self._form, copies)
 
 
-def is_recorded(engine: str, device: torch.device) -> bool:
-    """Whether that engine records on `device`; raises `ConfigError` where it should and there is no GPU."""
+def check_engine(engine: str, device: torch.device) -> None:
+    """Raises `ConfigError` for an engine that records where there is no GPU."""
     if engine == "graph" and device.type != "cuda":
         raise ConfigError(
             f"engine=graph records CUDA graphs and needs a GPU, got device={device.type}; take engine=auto"
         )
+
+
+def is_recorded(engine: str, device: torch.device) -> bool:
+    """Whether that engine records on `device`."""
     return engine in ("auto", "graph") and device.type == "cuda"
+
+
+def as_input(number: float | Tensor, device: torch.device) -> Tensor:
+    """A number that changes from call to call as a tensor `[]`; beside tensors with axes its precision is lost."""
+    return number if isinstance(number, Tensor) else torch.full((), number, dtype=torch.float64, device=device)
 
 
 recorded = Recorder()

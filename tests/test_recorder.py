@@ -9,7 +9,7 @@ from torch import Tensor
 from metanas.errors import ConfigError, RunError
 from metanas.objective import Classification, Mean
 from metanas.params import MetaParams
-from metanas.recorder import Recorder, flatten, is_recorded, rebuild
+from metanas.recorder import Recorder, check_engine, flatten, is_recorded, rebuild
 from metanas.relax.fixed import Fixed
 from metanas.relax.softmax import Softmax
 from metanas.spaces.fewshot import FewShot
@@ -56,7 +56,7 @@ class TestEngine:
 
     def test_a_graph_without_a_gpu_is_refused(self) -> None:
         with pytest.raises(ConfigError, match=r"engine=graph .* needs a GPU, got device=cpu; take engine=auto"):
-            is_recorded("graph", torch.device("cpu"))
+            check_engine("graph", torch.device("cpu"))
 
 
 def square(x: Tensor, more: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import nn
 from metanas.config.search import MethodName, SearchExperiment
 from metanas.optim import Adam, Sgd
 from metanas.params import Params
-from metanas.recorder import is_recorded
+from metanas.recorder import check_engine, is_recorded
 from metanas.run import build
 from metanas.run.images import searched_images
 from metanas.search.beta_darts import beta_darts
@@ -74,7 +74,7 @@ class SearchBench:
     def of(experiment: SearchExperiment, stage: Stage = Stage()) -> "SearchBench":  # noqa: B008, it is a tuple
         """Builds everything; `Stage()` is the first. Raises `ConfigError` or `DataError` for what cannot be built."""
         where = build.device(experiment)
-        is_recorded(experiment.search.engine, where)  # refuses what this device cannot do
+        check_engine(experiment.search.engine, where)
         torch.set_num_threads(experiment.threads or os.cpu_count() or 1)
         space = _space(experiment, stage)
         bank = searched_images(experiment.data, experiment.images, experiment.seed)

@@ -11,7 +11,7 @@ from metanas.meta.ways import narrow
 from metanas.objective import Classification
 from metanas.params import MetaParams, of_task
 from metanas.problem import Choice, Problem, as_decoded
-from metanas.recorder import is_recorded
+from metanas.recorder import check_engine
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build
 from metanas.spaces.space import SearchSpace
@@ -50,7 +50,7 @@ class Workbench:
             )
         spec = build.spec(experiment)
         device = build.device(experiment)
-        is_recorded(experiment.inner.engine, device)  # refuses what this device cannot do
+        check_engine(experiment.inner.engine, device)
         return Workbench(
             experiment,
             device,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from metanas.objective import Classification, LossFn, SkipDropout, blind
 from metanas.optim import AdamState, Number, Sgd
 from metanas.params import MetaParams, Metrics, Params, detach
-from metanas.recorder import recorded
+from metanas.recorder import as_input, recorded
 from metanas.relax.relaxation import Relaxation
 from tasks.episode import Batch
 
@@ -116,13 +116,8 @@ def called(is_recorded: bool, function: Callable[..., T], loss: LossFn, params: 
     if not is_recorded:
         return function(loss, params, *arguments)
     device = next(iter(params.arch.values())).device
-    sent = [_sent(each, device) if isinstance(each, float) else each for each in arguments]
+    sent = [as_input(each, device) if isinstance(each, float) else each for each in arguments]
     return recorded(function, function, blind(loss, device), params, *sent)
-
-
-def _sent(number: float, device: torch.device) -> Tensor:
-    """A tensor `[]`; beside tensors with axes its precision does not count."""
-    return torch.full((), number, dtype=torch.float64, device=device)
 
 
 def slope(value: Tensor, leaves: Params) -> Params:
