@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from metanas.optim import Adam, Sgd
 from metanas.params import Params
-from metanas.relax.dirichlet import Dirichlet, concentration
+from metanas.relax.dirichlet import Dirichlet, concentration, is_there
 from metanas.search.bilevel import Bilevel
 from metanas.search.first_order import FirstOrder
-from metanas.spaces.space import NEVER, SearchSpace
+from metanas.spaces.space import SearchSpace
 
 
 def drnas(net: nn.Module, space: SearchSpace, sgd: Sgd, adam: Adam) -> Bilevel:
@@ -33,7 +33,7 @@ def anchor(arch: Params) -> Tensor:
     """
     found = []
     for logits in arch.values():
-        there = logits > NEVER / 2
+        there = is_there(logits)
         c = concentration(logits).where(there, 1.0)
         total = (c * there).sum(-1)
         # the logarithms of the two normalisers, and the mean of (c - 1) log gate: nothing where c is 1

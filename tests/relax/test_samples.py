@@ -7,6 +7,7 @@ from metanas.errors import ConfigError
 from metanas.relax.dirichlet import Dirichlet, concentration
 from metanas.relax.gumbel_argmax import GumbelArgmax
 from metanas.relax.softmax import Softmax
+from metanas.spaces.space import NEVER
 from tasks.stream import stream
 
 LOGITS = torch.tensor([[0.3, -0.4, 1.0], [0.0, 0.0, -1.0]], dtype=torch.float64)
@@ -93,3 +94,25 @@ def test_very_small_logits_give_finite_samples_and_gradients() -> None:
     assert gates.isfinite().all()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+def test_what_is_left_out_of_an_edge_has_no_mass_and_changes_nothing_else() -> None:
+    """The rest is drawn, and learns, as if the option had never been."""
+    left = torch.cat([LOGITS, torch.full((2, 1), NEVER, dtype=torch.float64)], -1)
+    arch = {"normal": left.expand(MANY, 2, 4)}
+    sample = Dirichlet().draw(arch, stream(0, "noise"))
+    assert not sample["normal"][..., 3].any()
+    c = concentration(LOGITS)
+    mean = c / c.sum(-1, keepdim=True)
+    torch.testing.assert_close(sample["normal"][..., :3].mean(0), mean, atol=0.01, rtol=0)
+    torch.testing.assert_close(Dirichlet()({"normal": left}, 1.0, {})["normal"][:, :3], mean)
+    values = torch.randn(2, 4, generator=stream(0, "values"), dtype=torch.float64)
+
+    def slope(logits: torch.Tensor) -> torch.Tensor:
+        leaf, options = logits.clone().requires_grad_(), logits.shape[-1]
+        gates = Dirichlet()({"normal": leaf}, 1.0, {"normal": sample["normal"][0, :, :options]})["normal"]
+        return torch.autograd.grad((gates * values[:, :options]).sum(), leaf)[0]
+
+    found = slope(left)
+    assert not found[:, 3].any()
+    torch.testing.assert_close(found[:, :3], slope(LOGITS))
