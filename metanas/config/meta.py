@@ -1,12 +1,13 @@
 """The outer loop."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from metanas.config.ranges import between
 from metanas.errors import ConfigError
 from metanas.meta.batch import Execute
+from tasks.augment.named import AUGMENTATIONS
 
 METRIC = ("prototypes", "relation")
 """The values of `meta.gradient` that are metric learners."""
@@ -35,6 +36,11 @@ class Meta:
     """How the tasks of a chunk run: `fold` in one call, `vmap` in one call by torch.func.vmap, `loop` one by one, which
     needs the least memory; `auto` folds. Changes results by rounding only; a call that finds too little memory is made
     for half the tasks."""
+    augment: list[str] = field(default_factory=list)
+    """How the images of training episodes, support and query, are changed at random, one after the other: `crop` shifts
+    by up to an eighth of the resolution, `flip` mirrors (not for letters), `jitter` changes brightness, contrast and
+    saturation by up to 0.4, `cutout` blackens a square of a quarter of the resolution. Validation, evaluation and
+    adaptation see images as they are."""
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
     of a meta-batch to agree on most operations, or no operation is trained for long."""
@@ -64,6 +70,12 @@ class Meta:
         between("meta.iterations", self.iterations, 1, 10**9)
         between("meta.tasks", self.tasks, 1, 10**6)
         between("meta.chunk", self.chunk, 0, 10**6)
+        for name in self.augment:
+            if name not in AUGMENTATIONS or self.augment.count(name) > 1:
+                raise ConfigError(
+                    f"meta.augment must name each of {', '.join(AUGMENTATIONS)} at most once, got {name!r} in "
+                    f"{self.augment}"
+                )
         between("meta.arch_std", self.arch_std, 0.0, 100.0)
         between("meta.cg_steps", self.cg_steps, 0, 10**6)
         between("meta.warmup", self.warmup, 0.0, 1.0)

@@ -47,7 +47,7 @@ from metanas.strategies.prior import Prior
 from metanas.strategies.random import Random
 from metanas.strategies.strategy import Strategy
 from metanas.strategies.uniform import Uniform
-from tasks.augment import rotations
+from tasks.augment import AUGMENTATIONS, Augmented, rotations
 from tasks.catalogue import CARDS, IMAGE_READERS, READERS
 from tasks.channels import with_channels
 from tasks.data_root import cache_root, data_root
@@ -192,14 +192,23 @@ def episodes(experiment: Experiment, found: Dataset, split: SplitName) -> Episod
 
 
 def training(experiment: Experiment, parts: Sequence[Dataset]) -> Episodes:
-    """The episodes of meta-training: those of the data sets `parts`, the first of them `data.source`, mixed."""
+    """The episodes of meta-training: those of the data sets `parts`, `data.source` first, augmented and mixed."""
     data = experiment.data
     check_mixable(parts)
-    members = [episodes(experiment, part, "train") for part in parts]
+    members = [_augmented(experiment, episodes(experiment, part, "train")) for part in parts]
     if len(members) == 1:
         return members[0]
     weights = [len(part.split.train) for part in parts] if data.mixing == "proportional" else None
     return Mixture(members, experiment.seed, data.weights or weights)
+
+
+def _augmented(experiment: Experiment, found: Episodes) -> Episodes:
+    """Training episodes as `meta.augment` changes their images."""
+    names = experiment.meta.augment
+    if not names:
+        return found
+    changes = [AUGMENTATIONS[name](experiment.data.resolution) for name in names]
+    return Augmented(found, changes, experiment.seed, query=True)
 
 
 def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:

@@ -6,5 +6,6 @@ from tasks.augment.crop import random_crop as random_crop
 from tasks.augment.cutout import cutout as cutout
 from tasks.augment.flip import horizontal_flip as horizontal_flip
 from tasks.augment.jitter import colour_jitter as colour_jitter
+from tasks.augment.named import AUGMENTATIONS as AUGMENTATIONS
 from tasks.augment.normalise import Normalise as Normalise
 from tasks.augment.rotations import rotations as rotations

@@ -41,9 +41,11 @@ LAYERS = {
     "metanas.networks": Layer(f"{BOTTOM} metanas.spaces tasks.episode", "torch"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
     # The configuration is made of the dataclasses of components, which stand in the components' files; what a
-    # source may be asked for stands in the catalogue.
+    # source or augmentation may be asked for stands in tables of tasks.
     "metanas.config": Layer(
-        "metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch metanas.recorder tasks.catalogue", ""
+        "metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch metanas.recorder"
+        " tasks.catalogue tasks.augment.named",
+        "",
     ),
     "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
     "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
