@@ -249,6 +249,9 @@ def fetch_data(
 def bench(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, under a minute.")] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="With torch.compile as well: minutes for each item.")
+    ] = False,
     device: Annotated[Device, typer.Option(help="Where to measure; auto takes a GPU if there is one.")] = Device.auto,
 ) -> None:
     """Time adaptation, meta-training and search, beside a textbook implementation in the same run."""
@@ -258,7 +261,12 @@ def bench(
         from metanas.run.bench import bench as measure
         from metanas.run.bench import lines
 
-        found = measure(quick=quick, device=device.value, say=lambda line: typer.echo(f"measuring: {line}", err=True))
+        found = measure(
+            quick=quick,
+            compiled=compiled,
+            device=device.value,
+            say=lambda line: typer.echo(f"measuring: {line}", err=True),
+        )
         typer.echo(json.dumps(found, indent=2) if as_json else lines(found))
 
 

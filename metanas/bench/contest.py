@@ -1,6 +1,6 @@
 """Each item of the benchmark: what we do, and what the textbook does, on the same tasks from the same start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,24 +8,24 @@ import torch
 
 from metanas.bench.methods import Textbook, as_textbook
 from metanas.bench.setting import Gates, Setting
+from metanas.bench.ways import OURS, Way, ways
 from metanas.meta.adapt import Inner, adapt
 from metanas.meta.adapted import adapted
 from metanas.meta.batch import Executor
 from metanas.meta.learner import Descent
 from metanas.meta.maml import Maml
-from metanas.objective import LossFn, blind
+from metanas.objective import LossFn
 from metanas.optim import Adam
 from metanas.params import MetaParams, detach, leaves, spread
-from metanas.recorder import Engine, is_recorded, recorded
+from metanas.recorder import is_recorded, recorded
 from metanas.search.arch_gradient import ArchGradient, WeightStep
 from metanas.search.finite_difference import FiniteDifference
 from metanas.search.unrolled import Unrolled
 from tasks.episode import Batch, Episode
 
-OURS, TEXTBOOK, LEAN = "ours", "textbook", "lean"
-"""The contestants; `lean` is the textbook without the habits that cost time and change no result, in short items."""
-UNRECORDED, ROUGH = "unrecorded", "bfloat16"
-"""On a GPU also ours without graphs, and with features in bfloat16."""
+TEXTBOOK, LEAN = "textbook", "lean"
+"""The contestants beside our ways; `lean` is the textbook without the habits that cost time and change no result, in
+short items."""
 
 Work = Callable[[], object]
 
@@ -40,14 +40,16 @@ class Contest(NamedTuple):
     """The part of our way that runs on the device of the setting alone, which may be `meta`."""
 
 
-def contests(setting: Setting, search: Setting, batch: int) -> list[Contest]:
+def contests(setting: Setting, search: Setting, batch: int, *, is_compiled: bool = False) -> list[Contest]:
     """All items with the gates of the settings; `batch` images are in each batch of a search step.
 
-    Second-order search steps come with softmax gates alone, which are DARTS's.
+    Second-order search steps come with softmax gates alone, which are DARTS's. With `is_compiled` first-order items
+    have a way more.
     """
-    items = [adapted_task(setting), meta_iteration(setting), darts_step(search, batch)]
+    once = ways(setting.device, is_compiled=is_compiled)  # may be differentiated once
+    items = [adapted_task(setting, once), meta_iteration(setting), darts_step(search, batch, once)]
     if setting.device != "cpu":
-        items.append(adapted_task(replace(setting, n_way=10, k_shot=200), "adapted_10way_200shot"))
+        items.append(adapted_task(replace(setting, n_way=10, k_shot=200), once, "adapted_10way_200shot"))
     if search.gates == "softmax":
         items += [second_order_step(search, batch, exact=exact) for exact in (True, False)]
     return items
@@ -58,28 +60,20 @@ def inner(setting: Setting, *, first_order: bool) -> Inner:
     return Inner(setting.steps, lr_weights=0.1, lr_arch=1.0, first_order=first_order)
 
 
-def adapted_task(setting: Setting, name: str = "adapted_task") -> Contest:
+def adapted_task(setting: Setting, among: Mapping[str, Way], name: str = "adapted_task") -> Contest:
     """A new task's inner loop on weights and logits, at first order: nothing is differentiated through it."""
     start, episodes = setting.start(), setting.episodes(1)
     steps, loss = inner(setting, first_order=True), setting.objective()
     alone = Episode(*(Batch(part.x[0], part.y[0]) for part in episodes))
 
-    def ours(engine: Engine, dtype: torch.dtype) -> Work:
-        here, support = replace(steps, engine=engine), episodes.support.to(dtype)
-        return lambda: adapted(loss, spread(start, 1), support, here)
+    def ours(way: Way) -> Work:
+        made, support, here = way.of(loss), episodes.support.to(way.dtype), replace(steps, engine=way.engine)
+        return lambda: adapted(made, spread(start, 1), support, here)
 
-    ways = _ours(setting, ours)
+    found = {kind: ours(way) for kind, way in among.items()}
     for kind, book in _books(setting):
-        ways[kind] = lambda book=book: book.adapt(as_textbook(start), alone, steps)  # type: ignore[misc]
-    return Contest(name, setting, ways, ways[OURS])
-
-
-def _ours(setting: Setting, make: Callable[[Engine, torch.dtype], Work]) -> dict[str, Work]:
-    """Our ways to do the same on the device of the setting."""
-    ways = {OURS: make("auto", torch.float32)}
-    if setting.device != "cpu":
-        ways |= {UNRECORDED: make("plain", torch.float32), ROUGH: make("auto", torch.bfloat16)}
-    return ways
+        found[kind] = lambda book=book: book.adapt(as_textbook(start), alone, steps)  # type: ignore[misc]
+    return Contest(name, setting, found, found[OURS])
 
 
 def meta_iteration(setting: Setting) -> Contest:
@@ -89,15 +83,15 @@ def meta_iteration(setting: Setting) -> Contest:
     learner = Descent(Maml(steps), Adam())
     state = learner.init(start)
 
-    def ours(engine: Engine, dtype: torch.dtype) -> Work:
-        execute = Executor(learner.gradient, engine=engine)
-        seen = Episode(*(batch.to(dtype) for batch in episodes))
-        return lambda: learner.step(state, [execute(loss, start, seen)], 1.0)
+    def ours(way: Way) -> Work:
+        made, execute = way.of(loss), Executor(learner.gradient, engine=way.engine)
+        seen = Episode(*(batch.to(way.dtype) for batch in episodes))
+        return lambda: learner.step(state, [execute(made, start, seen)], 1.0)
 
-    ways = _ours(setting, ours)
-    ways[TEXTBOOK] = _textbook_iteration(Textbook(setting), as_textbook(start), episodes, steps)
+    found = {kind: ours(way) for kind, way in ways(setting.device).items()}
+    found[TEXTBOOK] = _textbook_iteration(Textbook(setting), as_textbook(start), episodes, steps)
     execute = Executor(learner.gradient, engine="plain")
-    return Contest("meta_iteration", setting, ways, lambda: execute(loss, start, episodes))
+    return Contest("meta_iteration", setting, found, lambda: execute(loss, start, episodes))
 
 
 def _textbook_iteration(book: Textbook, start: MetaParams, episodes: Episode, steps: Inner) -> Work:
@@ -119,27 +113,27 @@ def _textbook_iteration(book: Textbook, start: MetaParams, episodes: Episode, st
     return iterate
 
 
-def darts_step(setting: Setting, images: int) -> Contest:
+def darts_step(setting: Setting, images: int, among: Mapping[str, Way]) -> Contest:
     """First-order DARTS: the weights move on one batch of `images`, then the logits on another."""
     start, (train, held_out) = setting.start(), batches(setting, images)
     loss, rates = setting.objective(), (0.025, 0.3)
     begin = detach(start, requires_grad=True)
 
-    def ours(engine: Engine, dtype: torch.dtype) -> Work:
-        seen, judged = train.to(dtype), held_out.to(dtype)
-        if not is_recorded(engine, seen.x.device):
-            return lambda: search_step(loss, begin, seen, judged, rates)
+    def ours(way: Way) -> Work:
+        made, seen, judged = way.of(loss), train.to(way.dtype), held_out.to(way.dtype)
+        if not is_recorded(way.engine, seen.x.device):
+            return lambda: search_step(made, begin, seen, judged, rates)
 
         def step(loss: LossFn, params: MetaParams, train: Batch, held_out: Batch) -> MetaParams:
             return search_step(loss, detach(params, requires_grad=True), train, held_out, rates)
 
-        return lambda: recorded(("search step", rates), step, blind(loss, seen.x.device), start, seen, judged)
+        return lambda: recorded(("search step", rates), step, made.blind(seen.x.device), start, seen, judged)
 
-    ways = _ours(setting, ours)
+    found = {kind: ours(way) for kind, way in among.items()}
     for name, book in _books(setting):
         theirs = as_textbook(start)
-        ways[name] = lambda book=book, theirs=theirs: book.search_step(theirs, train, held_out, rates)  # type: ignore[misc]
-    return Contest("darts_search_step", setting, ways, ways[OURS])
+        found[name] = lambda book=book, theirs=theirs: book.search_step(theirs, train, held_out, rates)  # type: ignore[misc]
+    return Contest("darts_search_step", setting, found, found[OURS])
 
 
 def second_order_step(setting: Setting, images: int, *, exact: bool) -> Contest:
@@ -148,11 +142,11 @@ def second_order_step(setting: Setting, images: int, *, exact: bool) -> Contest:
     loss, rates = setting.objective(), (0.025, 0.3)
     gradient: ArchGradient = Unrolled() if exact else FiniteDifference()
     ours, theirs, book = detach(start, requires_grad=True), as_textbook(start), Textbook(setting)
-    ways: dict[str, Work] = {
+    found: dict[str, Work] = {
         OURS: lambda: looking_ahead(gradient, loss, ours, (train, held_out), rates),
         TEXTBOOK: lambda: book.second_order_step(theirs, train, held_out, rates, exact=exact),
     }
-    return Contest("darts_exact_step" if exact else "darts_difference_step", setting, ways, ways[OURS])
+    return Contest("darts_exact_step" if exact else "darts_difference_step", setting, found, found[OURS])
 
 
 def looking_ahead(

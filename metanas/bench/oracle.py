@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.bench import textbook
-from metanas.bench.contest import OURS, Contest, Work, inner
+from metanas.bench.contest import Contest, Work, inner
 from metanas.bench.setting import Setting
+from metanas.bench.ways import OURS
 from metanas.meta.batch import Executor
 from metanas.meta.maml import Maml
 from metanas.objective import Classification

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from metanas.bench.contest import LEAN, OURS, ROUGH, TEXTBOOK, UNRECORDED, Contest, both, contests
+from metanas.bench.contest import LEAN, TEXTBOOK, Contest, both, contests
 from metanas.bench.floors import Rates, rates, work_of
 from metanas.bench.growth import growth
 from metanas.bench.memory import peak_bytes
 from metanas.bench.oracle import LEARN2LEARN, child_iteration
 from metanas.bench.setting import Setting
 from metanas.bench.timing import Times, race
+from metanas.bench.ways import OURS
 from metanas.config import Experiment
 from metanas.config.device import DeviceName
 from metanas.run import build
@@ -63,12 +64,17 @@ EPOCHS, HALF = 50, 25_000
 
 
 def bench(
-    *, quick: bool = False, device: DeviceName = "auto", say: Callable[[str], None] = lambda line: None
+    *,
+    quick: bool = False,
+    compiled: bool = False,
+    device: DeviceName = "auto",
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measures on one CPU thread, or on a GPU, and returns what `--json` prints.
 
     Args:
         quick: sizes that take less than a minute; their ratios are those of overhead, not of the standard setting.
+        compiled: first-order items also as `torch.compile` makes them, which takes minutes for each.
         device: where to measure; `auto` takes a GPU where there is one.
         say: is told what is measured next.
     """
@@ -78,7 +84,7 @@ def bench(
     items = [
         item
         for pair in zip(both(extent.setting), both(extent.search), strict=True)
-        for item in contests(*pair, extent.images)
+        for item in contests(*pair, extent.images, is_compiled=compiled)
     ]
     say("memory")
     memory = [{way: peak_bytes(item.ways[way], where.type) for way in (OURS, TEXTBOOK)} for item in items]
@@ -116,12 +122,11 @@ def _item(
         **(_seconds("seconds_lean", times[LEAN]) if LEAN in times else {}),
         "ratio": times[TEXTBOOK].median / ours.median,
         "ratio_lean": times[LEAN].median / ours.median if LEAN in times else None,
+        "ways": {way: _seconds("seconds", times[way]) for way in times if way not in (OURS, TEXTBOOK, LEAN)},
         "runs": len(ours.seconds),
         "peak_bytes": memory[OURS],
         "peak_bytes_textbook": memory[TEXTBOOK],
     }
-    for way in (UNRECORDED, ROUGH):
-        found |= _seconds(f"seconds_{way}", times[way]) if way in times else {}
     if floor is not None:
         work = work_of(_counted(item, extent))
         found |= {**work._asdict(), **floor.shares(work, ours.median)}
@@ -178,14 +183,12 @@ def _or_dash(ratio: float | None) -> str:
     return f"{'-':>6}" if ratio is None else f"{ratio:6.2f}"
 
 
-def _on_gpu(item: dict[str, Any]) -> str:
-    """What is measured on a GPU alone."""
-    ways = [f"{way} {item[key]:.4f} s" for way in (UNRECORDED, ROUGH) if (key := f"seconds_{way}_median") in item]
-    found = [
-        *ways,
-        f"{item['kernels']:,} kernels",
-        f"floors {100 * item['floor_share_bytes']:.1f} % (bytes), {100 * item['floor_share_flops']:.1f} % (operations)",
-    ]
+def _further(item: dict[str, Any]) -> str:
+    """What is measured of an item beside the textbook: our other ways, and on a GPU the floors."""
+    found = [f"{way} {seconds['seconds_median']:.4f} s" for way, seconds in item["ways"].items()]
+    if "kernels" in item:
+        shares = (100 * item[f"floor_share_{of}"] for of in ("bytes", "flops"))
+        found += [f"{item['kernels']:,} kernels", "floors {:.1f} % (bytes), {:.1f} % (operations)".format(*shares)]
     if "search_minutes" in item:
         found.append(f"{EPOCHS} epochs of CIFAR-10 in {item['search_minutes']:.1f} min")
     return f"{item['name']}, {item['gates']}: {', '.join(found)}"
@@ -203,7 +206,7 @@ def lines(result: dict[str, Any]) -> str:
         f"{item['peak_bytes_textbook'] / 1e6:9.0f}"
         for item in result["items"]
     ]
-    rows += [_on_gpu(item) for item in result["items"] if "kernels" in item]
+    rows += [_further(item) for item in result["items"] if item["ways"] or "kernels" in item]
     other = result["learn2learn"]
     if "missing" in other:
         rows.append(other["missing"])

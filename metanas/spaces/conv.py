@@ -5,13 +5,18 @@ task after task, a convolution is a grouped one, and a per-channel norm needs no
 of one task become as many calls that do the work of all tasks, at nearly the price of one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metanas.spaces.convolution import convolve
+
+_CHANNELS_LAST: ContextVar[bool | None] = ContextVar("channels_last", default=None)
+"""Whether features lie channels last; None leaves it to their device."""
 
 
 class Conv(nn.Module):
@@ -81,9 +86,23 @@ def _channels_first(x: Tensor) -> Tensor:
 def dense(x: Tensor) -> Tensor:
     """`x` with the channels of a pixel side by side in memory, on a CPU: most layers are twice as fast.
 
-    One layer hands this order on to the next. Images of one channel have no order to hand on.
+    One layer hands this order on to the next. Images of one channel have no order to hand on. On a GPU features stay as
+    they are, unless `channels_last` says otherwise.
     """
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" and not is_vmapped(x) else x
+    is_last = _CHANNELS_LAST.get()
+    if is_last is None:
+        is_last = x.device.type == "cpu"
+    return x.contiguous(memory_format=torch.channels_last) if is_last and not is_vmapped(x) else x
+
+
+@contextmanager
+def channels_last(is_last: bool) -> Iterator[None]:
+    """Within it features lie channels last or stay as they are, whatever their device; no result depends on it."""
+    before = _CHANNELS_LAST.set(is_last)
+    try:
+        yield
+    finally:
+        _CHANNELS_LAST.reset(before)
 
 
 def is_vmapped(x: Tensor) -> bool:
