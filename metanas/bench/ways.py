@@ -27,7 +27,7 @@ class ChannelsLast:
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`."""
-        with channels_last(True):
+        with channels_last(batch.x.device.type):
             return self.loss(params, batch)
 
     def blind(self, device: torch.device) -> "ChannelsLast":

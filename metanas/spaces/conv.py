@@ -7,7 +7,6 @@ of one task become as many calls that do the work of all tasks, at nearly the pr
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 
 from metanas.spaces.convolution import convolve
 
-_CHANNELS_LAST: ContextVar[bool | None] = ContextVar("channels_last", default=None)
-"""Whether features lie channels last; None leaves it to their device."""
+_DENSE_ON = ["cpu"]
+"""Kinds of devices on which features lie channels last; a list, since compilers can follow a look into one."""
 
 
 class Conv(nn.Module):
@@ -89,20 +88,19 @@ def dense(x: Tensor) -> Tensor:
     One layer hands this order on to the next. Images of one channel have no order to hand on. On a GPU features stay as
     they are, unless `channels_last` says otherwise.
     """
-    is_last = _CHANNELS_LAST.get()
-    if is_last is None:
-        is_last = x.device.type == "cpu"
-    return x.contiguous(memory_format=torch.channels_last) if is_last and not is_vmapped(x) else x
+    is_dense = x.device.type in _DENSE_ON and not is_vmapped(x)
+    return x.contiguous(memory_format=torch.channels_last) if is_dense else x
 
 
 @contextmanager
-def channels_last(is_last: bool) -> Iterator[None]:
-    """Within it features lie channels last or stay as they are, whatever their device; no result depends on it."""
-    before = _CHANNELS_LAST.set(is_last)
+def channels_last(*devices: str) -> Iterator[None]:
+    """Within it features lie channels last on these kinds of devices, and on no others; no result depends on it."""
+    before = _DENSE_ON.copy()
+    _DENSE_ON[:] = devices
     try:
         yield
     finally:
-        _CHANNELS_LAST.reset(before)
+        _DENSE_ON[:] = before
 
 
 def is_vmapped(x: Tensor) -> bool:

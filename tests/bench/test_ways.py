@@ -29,7 +29,7 @@ def assert_alike(first: MetaParams, second: MetaParams) -> None:
 def test_no_result_depends_on_the_order_in_memory(gates) -> None:
     setting = Setting(gates, resolution=20, channels=2, nodes=2, n_way=3, n_query=1)
     loss = setting.objective()
-    with channels_last(False):
+    with channels_last():
         first = adapted(loss, setting)
         within = adapted(ChannelsLast(loss), setting)
     assert_alike(first, adapted(loss, setting))
@@ -39,15 +39,15 @@ def test_no_result_depends_on_the_order_in_memory(gates) -> None:
 def test_the_order_is_that_of_the_device_unless_it_is_asked_for() -> None:
     x = torch.zeros(2, 3, 4, 5)
     assert dense(x).stride() == (60, 1, 15, 3)
-    with channels_last(False):
+    with channels_last():
         assert dense(x).stride() == x.stride()
-        with channels_last(True):
+        with channels_last("cpu"):
             assert dense(x).stride() == (60, 1, 15, 3)
         assert dense(x).stride() == x.stride()
     assert dense(x).stride() == (60, 1, 15, 3)
     on_gpu = torch.zeros(2, 3, 4, 5, device="meta")
     assert dense(on_gpu).stride() == on_gpu.stride()
-    with channels_last(True):
+    with channels_last("meta"):
         assert dense(on_gpu).stride() == (60, 1, 15, 3)
 
 
