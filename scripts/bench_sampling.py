@@ -6,9 +6,8 @@ One CPU thread, CPU seconds. The two take turns of about the same time; a figure
 quartiles. Both are measured twice: images as they lie in the bank (uint8), and as a network takes them (floats in
 [0, 1]). Both keep freed memory in the process, as a run does, and Python's garbage collector is off, as in `timeit`.
 
-Copying is the part of this package's time that goes into the pixels alone: the same number of images, gathered by one
-call and made floats by two. The last line gives the share of a meta-iteration that goes into sampling, at the default
-configuration and one process.
+Copying is the part of this package's time that goes into the pixels alone, when it is known which ones. The last line
+gives the share of a meta-iteration that goes into sampling, at the default configuration and one process.
 """
 
 import gc
@@ -32,7 +31,7 @@ from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
 from tasks import EpisodeSampler, ImageBank, TaskSpec, stream
-from tasks.bank import in_unit_range
+from tasks.table import tabled
 
 TURNS = 9
 META_BATCH = 16
@@ -83,9 +82,9 @@ def taskset(bank: ImageBank, n_way: int, per_class: int, *, floats: bool) -> Any
 def noise(classes: int, per_class: int, image: tuple[int, int, int]) -> ImageBank:
     """A bank of the size of a published data set."""
     rng = stream(0, "noise")
-    pixels = torch.randint(256, (classes * per_class, *image), generator=rng).byte()
+    pixels = torch.randint(256, (classes * per_class, *image), generator=rng, dtype=torch.uint8)
     counts = torch.full((classes,), per_class)
-    return ImageBank("noise", tuple(map(str, range(classes))), pixels, counts.cumsum(0) - counts, counts)
+    return ImageBank("noise", tuple(map(str, range(classes))), tabled([pixels]), counts.cumsum(0) - counts, counts)
 
 
 BANKS = {
@@ -114,9 +113,7 @@ def compare(name: str, bank: ImageBank, shape: tuple[int, int, int], *, floats: 
     rows = torch.stack([sampler.rows([i]).flatten() for i in range(META_BATCHES * META_BATCH)]).view(META_BATCHES, -1)
 
     def copy(i: int) -> None:
-        images = bank.pixels.index_select(0, rows[i])
-        if floats:
-            in_unit_range(images)
+        bank.floats(rows[i]) if floats else bank.pixels.index_select(0, rows[i])
 
     draw(range(META_BATCH)), theirs.sample(), copy(0)
     turns = []

@@ -5,11 +5,13 @@ Images lie class after class, so that a class is a slice and an episode is index
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from tasks.errors import DataError
+from tasks.table import look_up, table_of, tabled
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ImageBank:
     classes: tuple[str, ...]
     """Class names, in the order in which the images lie."""
     pixels: Tensor
-    """uint8 images `[n, c, h, w]`; may hold images of further classes."""
+    """uint8 images `[n, c, h, w]`; may hold images of further classes. Best laid out by `tasks.table`."""
     starts: Tensor
     """The row where each class begins, `[classes]`, int64, on the CPU."""
     counts: Tensor
@@ -30,10 +32,7 @@ class ImageBank:
     """Files that could not be read and were left out."""
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
-            raise DataError(
-                f"{self.name}: pixels must be uint8 [n, c, h, w], got {self.pixels.dtype} {tuple(self.pixels.shape)}"
-            )
+        _check_pixels(self.name, self.pixels)
         if len(set(self.classes)) != len(self.classes):
             double = sorted({c for c in self.classes if self.classes.count(c) > 1})[0]
             raise DataError(f"{self.name}: class names must be unique, got {double!r} twice")
@@ -53,8 +52,10 @@ class ImageBank:
         empty = [label for label, part in images.items() if not len(part)]
         if empty:
             raise DataError(f"{name}: expected images of every class, got none of {empty[0]!r}; leave the class out")
+        for part in images.values():
+            _check_pixels(name, part)
         counts = torch.tensor([len(part) for part in images.values()])
-        pixels = torch.cat(list(images.values()))
+        pixels = tabled(list(images.values()))
         return ImageBank(name, tuple(images), pixels, counts.cumsum(0) - counts, counts, skipped)
 
     @property
@@ -83,6 +84,16 @@ class ImageBank:
             return index.pin_memory().to(self.pixels.device, non_blocking=True)
         return index.to(self.pixels.device)
 
+    def floats(self, rows: Tensor) -> Tensor:
+        """The images in these rows of `pixels` as floats in [0, 1], of the default dtype, `[n, c, h, w]`."""
+        if self._table is not None and torch.get_default_dtype() == torch.float32:
+            return look_up(self._table, rows).view(len(rows), *self.image)
+        return in_unit_range(self.pixels.index_select(0, self.place(rows)))
+
+    @cached_property
+    def _table(self) -> Tensor | None:
+        return table_of(self.pixels)
+
     def subset(self, name: str, classes: Sequence[str]) -> "ImageBank":
         """The bank of `classes` alone, on the same pixels; raises `DataError` for a class that is not here."""
         missing = sorted(set(classes) - set(self.classes))
@@ -103,20 +114,25 @@ class ImageBank:
         """
         counts = torch.tensor([len(part) for part in rows])
         pixels = self.pixels.index_select(0, torch.cat(list(rows)).to(self.pixels.device))
-        return replace(self, name=name, pixels=pixels, starts=counts.cumsum(0) - counts, counts=counts)
+        return replace(self, name=name, pixels=tabled([pixels]), starts=counts.cumsum(0) - counts, counts=counts)
 
     def to(self, device: torch.device | str) -> "ImageBank":
         """The same bank with its pixels on `device`, page-locked on the way to a GPU."""
         pixels = self.pixels
         if torch.device(device).type == "cuda" and pixels.device.type == "cpu":
-            pixels = pixels.pin_memory()
+            pixels = pixels.contiguous().pin_memory()  # dense: else the copy to the GPU is waited for
         return replace(self, pixels=pixels.to(device, non_blocking=True))
 
     def shared(self) -> "ImageBank":
         """The same bank in shared memory: sent to a process that was not forked, it is not copied."""
-        return replace(self, pixels=self.pixels.clone().share_memory_())  # type: ignore[no-untyped-call]
+        return replace(self, pixels=tabled([self.pixels]).share_memory_())  # type: ignore[no-untyped-call]
 
 
 def in_unit_range(pixels: Tensor) -> Tensor:
     """uint8 images as floats in [0, 1], of the default dtype."""
     return pixels.to(torch.get_default_dtype()).div_(255)
+
+
+def _check_pixels(name: str, pixels: Tensor) -> None:
+    if pixels.dtype != torch.uint8 or pixels.ndim != 4:
+        raise DataError(f"{name}: pixels must be uint8 [n, c, h, w], got {pixels.dtype} {tuple(pixels.shape)}")

@@ -1,8 +1,8 @@
 """The cache of decoded banks: one checked file a bank, so that a second start takes no time.
 
-The file is the SHA-256 of what follows, the length of a header, the header in JSON, and the pixels from a page boundary
-on. Pixels are mapped into memory, not read: processes that use one bank share its pages, and what is never looked at
-takes no room.
+The file is the SHA-256 of what follows, the length of a header, the header in JSON, and from a page boundary on the
+pixels, as a table (`tasks.table`). Pixels are mapped into memory, not read: processes that use one bank share its
+pages, and what is never looked at takes no room.
 """
 
 import hashlib
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from tasks.bank import ImageBank
 from tasks.errors import DataError
+from tasks.table import images_in, table_of, table_with
 
 _LOG = logging.getLogger(__name__)
 _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 8  # bytes of the header's length
 _PAGE = 4096
-_FORMAT = 2  # of the file: another one makes old files strangers
+_FORMAT = 3  # of the file: another one makes old files strangers
 
 
 def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: Callable[[], ImageBank]) -> ImageBank:
@@ -67,7 +68,8 @@ def _read(path: Path) -> ImageBank | None:
     begin = _DIGEST + _LENGTH
     end = begin + int.from_bytes(data[_DIGEST:begin], "little")
     fields = json.loads(bytes(data[begin:end]))
-    pixels = torch.from_numpy(data[_whole_pages(end) :]).view(fields["shape"])
+    n, *image = fields["shape"]
+    pixels = images_in(torch.from_numpy(data[_whole_pages(end) :]).view(n, -1), image)
     starts, counts = torch.tensor(fields["starts"]), torch.tensor(fields["counts"])
     return ImageBank(fields["name"], tuple(fields["classes"]), pixels, starts, counts, tuple(fields["skipped"]))
 
@@ -97,7 +99,8 @@ def _write(path: Path, bank: ImageBank) -> None:
     header = json.dumps(fields).encode()
     header = len(header).to_bytes(_LENGTH, "little") + header
     header = header.ljust(_whole_pages(_DIGEST + len(header)) - _DIGEST, b"\0")
-    pixels = bank.pixels.contiguous().numpy().data
+    table = table_of(bank.pixels)
+    pixels = (table_with([bank.pixels]) if table is None else table).numpy().data
     digest = hashlib.sha256(header)
     digest.update(pixels)
     # Every process writes its own temporary file; the last rename wins, and all of them hold the same bank.

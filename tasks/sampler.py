@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.bank import ImageBank, in_unit_range
+from tasks.bank import ImageBank
 from tasks.draw import draw
 from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec
 from tasks.errors import DataError
@@ -56,18 +56,18 @@ class EpisodeSampler(Episodes):
 
     def stacks(self, numbers: Sequence[int]) -> list[Stack]:
         """See `Episodes`; all episodes at once by indexing on the device of the bank."""
-        images = in_unit_range(self._images(numbers))
+        images = self.bank.floats(self._in_halves(numbers))
         return [Stack(tuple(numbers), self.spec.n_way, self._episode(images, len(numbers)))]
 
     def pixels(self, numbers: Sequence[int]) -> Episode:
         """The episodes of these numbers with uint8 images as in the bank, `[tasks, n, c, h, w]`."""
-        return self._episode(self._images(numbers), len(numbers))
+        images = self.bank.pixels.index_select(0, self.bank.place(self._in_halves(numbers)))
+        return self._episode(images, len(numbers))
 
-    def _images(self, numbers: Sequence[int]) -> Tensor:
-        """The uint8 images of all support sets, then those of all query sets, `[n, c, h, w]`, gathered in one call."""
+    def _in_halves(self, numbers: Sequence[int]) -> Tensor:
+        """The bank rows of all support sets, then those of all query sets, `[n]`, so that one call gathers them all."""
         rows, k_shot = self.rows(numbers).numpy(), self.spec.k_shot
-        index = np.concatenate([rows[:, :, :k_shot].ravel(), rows[:, :, k_shot:].ravel()])
-        return self.bank.pixels.index_select(0, self.bank.place(torch.from_numpy(index)))
+        return torch.from_numpy(np.concatenate([rows[:, :, :k_shot].ravel(), rows[:, :, k_shot:].ravel()]))
 
     def _episode(self, images: Tensor, tasks: int) -> Episode:
         """Views of the two halves of `images`, with labels."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from tasks.augment.augmented import Augmentation
-from tasks.bank import ImageBank, in_unit_range
+from tasks.bank import ImageBank
 from tasks.episode import Batch
 from tasks.errors import DataError
 from tasks.stream import stream
@@ -50,7 +50,7 @@ class Shuffled:
         if epoch < 0 or not 0 <= index < len(self):
             raise IndexError(f"expected an epoch of 0 or more and a batch in 0..{len(self) - 1}, got {epoch}, {index}")
         rows = self.rows(epoch, index)
-        x = in_unit_range(self.bank.pixels.index_select(0, self.bank.place(self.images[rows])))
+        x = self.bank.floats(self.images[rows])
         rng = stream(self.seed, self.bank.name, "augmented", epoch, index)
         for augmentation in self.augmentations:
             x = augmentation(x, rng)

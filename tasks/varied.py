@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from tasks.bank import ImageBank, in_unit_range
+from tasks.bank import ImageBank
 from tasks.episode import Batch, Episode, Episodes, TaskSpec
 from tasks.errors import DataError
 from tasks.stream import stream
@@ -89,5 +89,4 @@ class VariedSampler(Episodes):
         return torch.minimum(further + 1, available)
 
     def _batch(self, rows: Tensor, labels: Tensor) -> Batch:
-        pixels = self.bank.pixels.index_select(0, self.bank.place(rows))
-        return Batch(in_unit_range(pixels), self.bank.place(labels))
+        return Batch(self.bank.floats(rows), self.bank.place(labels))

@@ -7,6 +7,7 @@ import torch
 from tasks.dataset import Dataset
 from tasks.errors import DataError
 from tasks.split import ClassSplit
+from tasks.table import tabled
 
 _TURNS = ("", "/rot90", "/rot180", "/rot270")
 
@@ -33,7 +34,7 @@ def rotations(dataset: Dataset) -> Dataset:
     turned = [name for name in bank.classes if name.endswith(_TURNS[1:])]
     if turned:
         raise DataError(f"{dataset.name}: classes are turned already, got {turned[0]!r}; apply rotations once")
-    pixels = torch.cat([torch.rot90(bank.pixels, k, dims=(2, 3)) for k in range(4)])
+    pixels = tabled([torch.rot90(bank.pixels, k, dims=(2, 3)) for k in range(4)])
     starts, counts = torch.cat([bank.starts + k * len(bank.pixels) for k in range(4)]), bank.counts.repeat(4)
     name = f"{dataset.name}-rotations"
     split = dataset.split

@@ -49,6 +49,17 @@ def test_another_key_is_another_file(make: Maker, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_file_of_another_format_is_left_alone(make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.cache._FORMAT", 2)
+    cached(tmp_path, "x", {}, make)
+    (old,) = tmp_path.iterdir()
+    monkeypatch.undo()
+    bank = cached(tmp_path, "x", {}, make)
+    assert make.calls == 2
+    assert torch.equal(bank.pixels, make().pixels)
+    assert old.exists()
+
+
 def test_no_cache_makes_it_anew(make: Maker) -> None:
     cached(None, "x", {}, make)
     cached(None, "x", {}, make)
