@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tasks.bank import ImageBank
-from tasks.draw import draw
+from tasks.draw import Draw
 from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec
 from tasks.errors import DataError
 
@@ -47,6 +47,9 @@ class EpisodeSampler(Episodes):
         self.spec = spec
         self.seed = seed
         labels = torch.arange(spec.n_way, device=bank.pixels.device)
+        # Copies: sending a tensor to another process moves it to shared memory, away from under a view.
+        self._starts = bank.starts.numpy().copy()
+        self._draw = Draw(seed, (bank.name, "episode"), counts.numpy().copy(), n_way=spec.n_way, images=need)
         self._labels = tuple(labels.repeat_interleave(images) for images in (spec.k_shot, spec.n_query))
 
     def __getitem__(self, index: int) -> Episode:
@@ -83,7 +86,5 @@ class EpisodeSampler(Episodes):
         """Which bank rows the episodes show: `[tasks, n_way, k_shot + n_query]`, support first in each row."""
         if min(numbers, default=0) < 0:
             raise IndexError(f"episodes are numbered from 0, got {min(numbers)}")
-        counts, starts = self.bank.counts.numpy(), self.bank.starts.numpy()
-        names, need = (self.bank.name, "episode"), self.spec.k_shot + self.spec.n_query
-        classes, places = draw(self.seed, names, numbers, counts, n_way=self.spec.n_way, images=need)
-        return torch.from_numpy(starts[classes][:, :, None] + places)
+        classes, places = self._draw(numbers)
+        return torch.from_numpy(self._starts[classes][:, :, None] + places)

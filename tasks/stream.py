@@ -30,18 +30,11 @@ def streams(seed: int, names: Sequence[str | int], numbers: Iterable[str | int])
     >>> [int(torch.randint(9, (), generator=stream(0, "episode", i))) for i in range(3)]
     [8, 5, 2]
     """
-    rng = torch.Generator()
-    for start in seeds(seed, names, numbers):
-        yield rng.manual_seed(start)
-
-
-def seeds(seed: int, names: Sequence[str | int], numbers: Iterable[str | int]) -> Iterator[int]:
-    """What the generators of `streams` are seeded with."""
-    start = _key((seed, *names))
+    rng, start = torch.Generator(), _key((seed, *names))
     for number in numbers:
         key = start.copy()
         key.update(f"/{number}".encode())
-        yield _seed(key)
+        yield rng.manual_seed(_seed(key))
 
 
 def _key(names: Sequence[str | int]) -> "hashlib._Hash":

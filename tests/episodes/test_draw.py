@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.draw import Whole, draw, lowest
+from tasks.draw import Draw, Whole, lowest
 from tasks.stream import stream
 
 
@@ -33,7 +33,7 @@ def banks(draw: st.DrawFn) -> tuple[Whole, int, int]:
 @given(banks(), st.integers(-(2**40), 2**63 - 1), st.lists(st.integers(0, 2**62), max_size=4))
 def test_a_draw_is_what_torch_would_draw(bank: tuple[Whole, int, int], seed: int, numbers: list[int]) -> None:
     counts, n_way, images = bank
-    drawn = draw(seed, ("made",), numbers, counts, n_way=n_way, images=images)
+    drawn = Draw(seed, ("made",), counts, n_way=n_way, images=images)(numbers)
     for number, classes, places in zip(numbers, *drawn, strict=True):
         assert (classes.tolist(), places.tolist()) == by_torch(seed, "made", number, counts, n_way, images)
 
@@ -45,7 +45,7 @@ def test_a_draw_from_a_bank_of_the_size_of_a_published_one_is_what_torch_would_d
     classes: int, each: int, n_way: int, images: int
 ) -> None:
     counts = np.full(classes, each)
-    drawn = draw(0, ("noise",), range(400), counts, n_way=n_way, images=images)
+    drawn = Draw(0, ("noise",), counts, n_way=n_way, images=images)(range(400))
     for number, *found in zip(range(400), *drawn, strict=True):
         assert tuple(part.tolist() for part in found) == by_torch(0, "noise", number, counts, n_way, images)
 
@@ -60,10 +60,10 @@ def test_equal_keys_are_ranked_as_torch_ranks_them(n: int, values: int, data: st
 
 
 def test_threads_draw_beside_each_other() -> None:
-    counts = np.full(50, 20)
+    draw = Draw(0, ("made",), np.full(50, 20), n_way=5, images=16)
 
     def classes(number: int) -> list[int]:
-        found: list[int] = draw(0, ("made",), [number], counts, n_way=5, images=16)[0][0].tolist()
+        found: list[int] = draw([number])[0][0].tolist()
         return found
 
     alone = [classes(number) for number in range(200)]
