@@ -9,7 +9,7 @@ from torch import Tensor
 from tasks.bank import ImageBank
 from tasks.draw import Draw
 from tasks.episode import Batch, Episode, Episodes, Stack, TaskSpec
-from tasks.errors import DataError
+from tasks.errors import DataError, TooFewImages
 
 
 class EpisodeSampler(Episodes):
@@ -24,7 +24,8 @@ class EpisodeSampler(Episodes):
         seed: any integer; another seed is another endless list of episodes.
 
     Raises:
-        DataError: when the bank has fewer than `n_way` classes, or a class has fewer than `k_shot + n_query` images.
+        DataError: when the bank has fewer than `n_way` classes.
+        TooFewImages: when a class has fewer than `k_shot + n_query` images.
     """
 
     def __init__(self, bank: ImageBank, spec: TaskSpec, seed: int) -> None:
@@ -39,7 +40,7 @@ class EpisodeSampler(Episodes):
         counts = bank.counts
         if int(counts.min()) < need:
             i = int(counts.argmin())
-            raise DataError(
+            raise TooFewImages(
                 f"{bank.name}: class {bank.classes[i]!r} has {int(counts[i])} images, {spec.k_shot}-shot episodes with "
                 f"{spec.n_query} query images need {need}; lower k_shot or n_query, or leave the class out"
             )

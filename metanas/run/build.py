@@ -54,7 +54,7 @@ from tasks.data_root import cache_root, data_root
 from tasks.dataset import Dataset
 from tasks.duplicates import without_duplicates
 from tasks.episode import Episodes, TaskSpec
-from tasks.errors import DataError
+from tasks.errors import DataError, TooFewImages
 from tasks.mixture import Mixture, check_mixable
 from tasks.sampler import EpisodeSampler
 from tasks.sources.folder import folder
@@ -150,9 +150,10 @@ def dataset(data: Data) -> Dataset:
     found = with_channels(without_duplicates(read) if data.drop_duplicates else read, data.channels)
     if found.bank.skipped:
         _LOG.warning(
-            "%s: left out %d files that cannot be read, first %s",
+            "%s: left out %d file%s that cannot be read, first %s",
             data.source,
             len(found.bank.skipped),
+            "" if len(found.bank.skipped) == 1 else "s",
             found.bank.skipped[0],
         )
     return rotations(found) if data.rotations else found
@@ -188,7 +189,11 @@ def episodes(experiment: Experiment, found: Dataset, split: SplitName) -> Episod
     shape, task, seed = spec(experiment, n_query=n_query), experiment.task, experiment.seed
     if task.varied:
         return VariedSampler(bank, shape, seed, least_way=task.least_way, most_support=task.most_support)
-    return EpisodeSampler(bank, shape, seed)
+    try:
+        return EpisodeSampler(bank, shape, seed)
+    except TooFewImages as error:
+        key = "task.n_query" if n_query is None else "evaluate.n_query"
+        raise DataError(f"{error} ({split} episodes take n_query from {key})") from error
 
 
 def training(experiment: Experiment, parts: Sequence[Dataset]) -> Episodes:

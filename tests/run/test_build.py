@@ -18,7 +18,9 @@ from metanas.meta.variational import Variational
 from metanas.run import build
 from metanas.run.build_search import SearchBench
 from metanas.run.workbench import Workbench
+from tasks.errors import DataError
 from tasks.mixture import Mixture
+from tasks.split import SplitName
 from tasks.stream import stream
 
 
@@ -64,6 +66,16 @@ def test_sources_are_drawn_as_often_as_the_configuration_says(override: str, sha
     assert {episodes[i].support.x.shape for i in range(20)} == {(5, 3, 16, 16)}
     drawn = sum(episodes.member_of(i) for i in range(400)) / 400
     assert drawn == pytest.approx(share, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("split", "key"), [("train", "task.n_query"), ("validation", "evaluate.n_query"), ("test", "evaluate.n_query")]
+)
+def test_too_many_queries_name_the_key_that_asks_for_them(split: SplitName, key: str, pictures: Path) -> None:
+    small = ["data.source=folder", "data.channels=3", "data.resolution=16", f"data.root={pictures}", "task.n_way=2"]
+    experiment = load_experiment(None, [*small, "task.n_query=5", "evaluate.n_query=5"])
+    with pytest.raises(DataError, match=rf"{split}: class .* need 6; .* \({split} episodes take n_query from {key}\)$"):
+        build.episodes(experiment, build.dataset(experiment.data), split)
 
 
 class TestEngine:

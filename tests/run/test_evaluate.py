@@ -235,6 +235,8 @@ class TestRefusals:
     def test_too_few_images_for_the_queries(self, metanas, done) -> None:
         line = metanas("evaluate", done.path, "evaluate.n_query=20").line
         assert "20 images, 1-shot episodes with 20 query images need 21" in line
+        assert "lower k_shot or n_query" in line
+        assert "(test episodes take n_query from evaluate.n_query)" in line
 
     def test_a_split_that_does_not_exist(self, metanas, done) -> None:
         said = metanas("evaluate", done.path, "--split=tset")

@@ -88,7 +88,7 @@ def test_bad_images_are_one_line(
 @pytest.mark.parametrize(
     ("damage", "key", "message", "left"),
     [
-        (corrupt, "skip_corrupt", "folder: left out 1 files that cannot be read, first ROOT/train/b/3.png", 53),
+        (corrupt, "skip_corrupt", "folder: left out 1 file that cannot be read, first ROOT/train/b/3.png", 53),
         (a_copy, "drop_duplicates", "mine: left out 1 of 54 images, copies of others", 53),
         (a_copy_elsewhere, "drop_duplicates", "mine: left out 2 of 55 images, copies of others", 53),
     ],
