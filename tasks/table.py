@@ -1,9 +1,9 @@
-"""Images as rows of a table of bytes, which torch looks up and makes floats of in one pass.
+"""Images as rows of a table of bytes, which torch looks up as floats in one pass.
 
 To gather images, to make them floats and to divide them by 255 goes over memory three times, and takes most of the time
-of drawing a meta-batch. The lookup of quantised embeddings goes over it once, for rows that end with a scale and an
-offset: it gives `scale * byte + offset` as float32. A scale of 3 is exact, and times 1 / 765 rounds to what byte / 255
-rounds to, for each of the 256 bytes; a scale of 1 / 255 would not.
+of drawing a meta-batch. The lookup of quantised embeddings does the first two at once, for rows that end with a scale
+and an offset: it gives `scale * byte + offset` as float32. A scale of 3 is exact, and times 1 / 765 rounds to what
+byte / 255 rounds to, for each of the 256 bytes; a scale of 1 / 255 would not.
 """
 
 from collections.abc import Sequence
