@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from metanas.errors import ConfigError
 from metanas.objective import Objective
 from metanas.params import MetaParams
 from metanas.recorder import Engine
@@ -72,6 +73,17 @@ def _compiler() -> Callable[..., Any]:
         return loss(params, batch)
 
     return torch.compile(call, dynamic=False)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raises `ConfigError` where nothing can be compiled, as without a C++ compiler; compiles a sum to find out."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    try:
+        torch.compile(torch.add, dynamic=False)(torch.ones(1, device=device), 1)
+    except TorchDynamoException as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--compiled needs torch.compile, which failed ({reason}); leave it out") from error
 
 
 class Way(NamedTuple):

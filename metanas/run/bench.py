@@ -16,7 +16,7 @@ from metanas.bench.memory import peak_bytes
 from metanas.bench.oracle import LEARN2LEARN, child_iteration
 from metanas.bench.setting import Setting
 from metanas.bench.timing import Times, race
-from metanas.bench.ways import OURS
+from metanas.bench.ways import COMPILED, OURS, check_compiler
 from metanas.config import Experiment
 from metanas.config.device import DeviceName
 from metanas.run import build
@@ -79,6 +79,8 @@ def bench(
         say: is told what is measured next.
     """
     where = build.device(Experiment(device=device))
+    if compiled:
+        check_compiler(where)
     extents = (QUICK, STANDARD) if where.type == "cpu" else (QUICK_GPU, GPU)
     extent, began = extents[0 if quick else 1], time.perf_counter()
     items = [
@@ -112,6 +114,7 @@ def _item(
     item: Contest, memory: dict[str, int], extent: Extent, floor: Rates | None, say: Callable[[str], None]
 ) -> dict[str, Any]:
     say(f"{item.name}, {item.setting.gates} gates")
+    compiling = _compiling(item)
     times = race(item.ways, extent.rounds, extent.budget, item.setting.device)
     ours = times[OURS]
     found = {
@@ -126,6 +129,7 @@ def _item(
         "runs": len(ours.seconds),
         "peak_bytes": memory[OURS],
         "peak_bytes_textbook": memory[TEXTBOOK],
+        **compiling,
     }
     if floor is not None:
         work = work_of(_counted(item, extent))
@@ -133,6 +137,15 @@ def _item(
         if item.name == "darts_search_step":
             found["search_minutes"] = EPOCHS * -(-HALF // extent.images) * ours.median / 60
     return found
+
+
+def _compiling(item: Contest) -> dict[str, float]:
+    """Seconds of the first call of what compiles, where it takes part."""
+    if COMPILED not in item.ways:
+        return {}
+    began = time.perf_counter()
+    item.ways[COMPILED]()
+    return {"seconds_to_compile": time.perf_counter() - began}
 
 
 def _counted(item: Contest, extent: Extent) -> Callable[[], object]:
@@ -186,6 +199,8 @@ def _or_dash(ratio: float | None) -> str:
 def _further(item: dict[str, Any]) -> str:
     """What is measured of an item beside the textbook: our other ways, and on a GPU the floors."""
     found = [f"{way} {seconds['seconds_median']:.4f} s" for way, seconds in item["ways"].items()]
+    if "seconds_to_compile" in item:
+        found.append(f"compiled in {item['seconds_to_compile']:.0f} s")
     if "kernels" in item:
         shares = (100 * item[f"floor_share_{of}"] for of in ("bytes", "flops"))
         found += [f"{item['kernels']:,} kernels", "floors {:.1f} % (bytes), {:.1f} % (operations)".format(*shares)]

@@ -1,5 +1,9 @@
 """Our ways to do the same work differ in time alone."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -66,6 +70,16 @@ def test_each_way_runs(way: Way) -> None:
     assert isinstance(moved, MetaParams)
     assert isinstance(searched, MetaParams)
     assert all(leaf.isfinite().all() for leaf in [*leaves(moved), *leaves(searched)])
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_benchmark_says_so_in_one_line() -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "metanas.cli", "bench", "--compiled", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"CXX": "no-such-compiler"})
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("metanas: --compiled needs torch.compile, which failed (")
+    assert "no-such-compiler" in line
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from metanas.bench.oracle import child_iteration
 from metanas.bench.setting import Setting
 from metanas.bench.textbook import textbook_weights
 from metanas.bench.timing import race
-from metanas.bench.ways import OURS, ways
+from metanas.bench.ways import COMPILED, OURS, ways
 from metanas.cli import app
 from metanas.run import bench
 from metanas.spaces.convolution import convolve
@@ -82,6 +82,20 @@ def test_a_device_that_is_not_there_is_refused_in_one_line() -> None:
     done = CliRunner().invoke(app, ["bench", "--device", "cuda"])
     assert done.exit_code == 2
     assert "device=cuda was asked for, but torch sees no GPU" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about our caches
+def test_what_is_compiled_is_timed_after_its_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "QUICK", SMALL)
+    found = bench.bench(quick=True, compiled=True, device="cpu")
+    for item in found["items"]:
+        is_first_order = item["name"] in ("adapted_task", "darts_search_step")
+        assert set(item["ways"]) == ({COMPILED} if is_first_order else set())
+        assert ("seconds_to_compile" in item) is is_first_order
+        if is_first_order:
+            assert item["ways"][COMPILED]["seconds_median"] < item["seconds_to_compile"] / 10
+    assert "compiled in" in bench.lines(found)
 
 
 @pytest.mark.gpu
