@@ -88,6 +88,7 @@ def test_a_device_that_is_not_there_is_refused_in_one_line() -> None:
 @pytest.mark.filterwarnings("ignore")  # of the compiler, about our caches
 def test_what_is_compiled_is_timed_after_its_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "QUICK", SMALL)
+    monkeypatch.setattr(bench, "both", lambda setting: [replace(setting, gates="softmax")])  # minutes less
     found = bench.bench(quick=True, compiled=True, device="cpu")
     for item in found["items"]:
         is_first_order = item["name"] in ("adapted_task", "darts_search_step")
