@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.params import MetaParams, Params
+from metanas.prototypes import class_means, directions, one_hot
 from metanas.recorder import as_input
 from metanas.relax.relaxation import Relaxation, Temperature
 from tasks.episode import Batch
@@ -32,13 +33,8 @@ def relation_error(logits: Tensor, y: Tensor) -> Tensor:
 
     Sung et al. 2018 (arXiv 1711.06025), equation 2: summed over classes, here with the mean over images.
     """
-    wanted = _one_hot(y, logits.shape[-1]).to(logits)
+    wanted = one_hot(y, logits.shape[-1]).to(logits)
     return (torch.sigmoid(logits) - wanted).square().sum(-1).mean(-1)
-
-
-def _one_hot(y: Tensor, n_way: int) -> Tensor:
-    """Which label is which class, `[*tasks, n, n_way]`; torch's own looks at the labels."""
-    return y[..., None] == torch.arange(n_way, device=y.device)
 
 
 class SkipDropout(NamedTuple):
@@ -151,6 +147,10 @@ class Classification:
     """In the first step of an inner loop, from which the temperature falls linearly to `temperature` in the last one,
     anew for every task (MetaNAS, arXiv 1911.11090, section 3.3); None keeps it."""
 
+    reference: Tensor | None = None
+    """Images `[m, c, h, w]` whose statistics normalise all others, so that no prediction depends on another image; None
+    normalises every batch by its own."""
+
     is_blind: bool = False
     """Compute options whose gate is zero too, where they could be left out: no step looks at a value."""
 
@@ -187,14 +187,24 @@ class Classification:
 
     def with_class_means(self, params: MetaParams, support: Batch) -> MetaParams:
         """See `Objective`."""
-        features = self.features(params, support.x)
-        head = self.net.head
-        assert isinstance(head, nn.Module)
-        assert isinstance(head.n_way, int)
-        members = _one_hot(support.y, head.n_way).to(features)  # [*tasks, n, n_way]
-        means = members.mT @ features / members.sum(-2)[..., None]
-        given = head.of_means(means)  # type: ignore[operator]
-        return params._replace(weights=params.weights | {f"head.{name}": weight for name, weight in given.items()})
+        means = class_means(self.features(params, support.x), support.y, self.n_way)
+        return _with_head(params, self.net.head.of_means(means))  # type: ignore[union-attr, operator]
+
+    def with_class_directions(self, params: MetaParams, support: Batch) -> MetaParams:
+        """As `with_class_means`, but an image belongs to the class at the smallest angle to its features.
+
+        The length of its features scales an image's logits and changes no decision, so this too is a linear classifier.
+        For networks with a `LinearHead`.
+        """
+        found = directions(self.features(params, support.x), support.y, self.n_way)
+        return _with_head(params, {"weight": found, "bias": torch.zeros_like(found[..., 0])})
+
+    @property
+    def n_way(self) -> int:
+        """Classes that the network tells apart."""
+        n_way = self.net.head.n_way  # type: ignore[union-attr]
+        assert isinstance(n_way, int)
+        return n_way
 
     def _call(self, params: MetaParams, x: Tensor, options: dict[str, object]) -> Tensor:
         gates = None
@@ -204,7 +214,15 @@ class Classification:
             options = options | {"sparse": self.relaxation.sparse and not self.is_blind}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
             gates = self.relaxation(arch, self.temperature, self.noise) or None  # a fixed architecture has none
+        if self.reference is not None:
+            options = options | {"rows": len(self.reference)}
+            x = torch.cat([self.reference.to(x).expand(*x.shape[:-4], *self.reference.shape), x], dim=-4)
         # our networks tie no weights, and looking for ties takes a tenth of the time
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)
-        return out
+        return out if self.reference is None else out[..., len(self.reference) :, :]
+
+
+def _with_head(params: MetaParams, head: Params) -> MetaParams:
+    """`params` with another classifier, of these weights by their names in it."""
+    return params._replace(weights=params.weights | {f"head.{name}": weight for name, weight in head.items()})

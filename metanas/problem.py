@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metanas.objective import Classification
 from metanas.params import MetaParams
@@ -25,6 +25,8 @@ class Problem:
     """Labelled images, stacked `[tasks, n, ...]`."""
     start: MetaParams
     """The meta-learned start, shared by all tasks."""
+    reference: Tensor | None = None
+    """See `metanas.objective.Classification`."""
 
     @property
     def tasks(self) -> int:
@@ -67,6 +69,5 @@ def as_decoded(problem: Problem, choice: Choice) -> Classification:
     """
     gates = [problem.space.encode(genotype) for genotype in choice.genotypes]
     device = problem.support.x.device
-    return Classification(
-        problem.net, Fixed({kind: torch.stack([g[kind] for g in gates]).to(device) for kind in gates[0]})
-    )
+    given = Fixed({kind: torch.stack([g[kind] for g in gates]).to(device) for kind in gates[0]})
+    return Classification(problem.net, given, reference=problem.reference)

@@ -17,24 +17,32 @@ class EpisodeSampler(Episodes):
 
     Classes are drawn without replacement and labelled 0 .. n_way - 1 in the order of the draw; the support and query
     images of a class are drawn together without replacement, so they are disjoint. Images come class after class.
+    With `by_class` an episode shows all classes of the bank, and label k is class k of the bank in each of them: the
+    same images under labels that hold outside an episode, for joint training.
 
     Args:
         bank: images of the classes of one split; episodes live on its device.
         spec: the shape of an episode; its image must be the bank's.
         seed: any integer; another seed is another endless list of episodes.
+        by_class: labels are classes.
 
     Raises:
-        DataError: when the bank has fewer than `n_way` classes.
+        DataError: when the bank has fewer than `n_way` classes, or more where labels are classes.
         TooFewImages: when a class has fewer than `k_shot + n_query` images.
     """
 
-    def __init__(self, bank: ImageBank, spec: TaskSpec, seed: int) -> None:
+    def __init__(self, bank: ImageBank, spec: TaskSpec, seed: int, *, by_class: bool = False) -> None:
         if spec.image != bank.image:
             raise DataError(f"{bank.name}: images are {bank.image}, but the task asks for {spec.image}")
         if len(bank.classes) < spec.n_way:
             raise DataError(
                 f"{bank.name}: {spec.n_way}-way episodes need {spec.n_way} classes, the split has {len(bank.classes)}; "
                 "lower n_way or add classes"
+            )
+        if by_class and len(bank.classes) > spec.n_way:
+            raise DataError(
+                f"{bank.name}: where labels are classes an episode shows all {len(bank.classes)} of them, got "
+                f"{spec.n_way}-way episodes; set n_way to {len(bank.classes)}"
             )
         need = spec.k_shot + spec.n_query
         counts = bank.counts
@@ -47,6 +55,7 @@ class EpisodeSampler(Episodes):
         self.bank = bank
         self.spec = spec
         self.seed = seed
+        self.by_class = by_class
         labels = torch.arange(spec.n_way, device=bank.pixels.device)
         # Copies: sending a tensor to another process moves it to shared memory, away from under a view.
         self._starts = bank.starts.numpy().copy()
@@ -88,4 +97,8 @@ class EpisodeSampler(Episodes):
         if min(numbers, default=0) < 0:
             raise IndexError(f"episodes are numbered from 0, got {min(numbers)}")
         classes, places = self._draw(numbers)
+        if self.by_class:
+            order = classes.argsort(axis=1)
+            classes = np.take_along_axis(classes, order, axis=1)
+            places = np.take_along_axis(places, order[:, :, None], axis=1)
         return torch.from_numpy(self._starts[classes][:, :, None] + places)

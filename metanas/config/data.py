@@ -73,6 +73,9 @@ class Task:
     """Support images a class."""
     n_query: int = 3
     """Query images a class in meta-training; evaluation has its own number."""
+    labels: Literal["drawn", "classes"] = "drawn"
+    """What a label is in meta-training: `drawn` anew for every episode, or a class, the same in all of them, which
+    shows all `n_way` classes of the training split (joint training of a classifier, for meta.gradient=joint)."""
     varied: bool = False
     """Draw ways and shots for each episode, as Meta-Dataset does; the numbers above are then the most of each."""
     least_way: int = 5
@@ -81,8 +84,10 @@ class Task:
     """Most support images of a varied episode, all classes together."""
 
     def __post_init__(self) -> None:
-        between("task.n_way", self.n_way, 2, 1000)
+        between("task.n_way", self.n_way, 2, 100_000)
         if self.varied:
+            if self.labels == "classes":
+                raise ConfigError("task.labels=classes shows all classes in every episode, got task.varied=true")
             between("task.least_way", self.least_way, 2, self.n_way)
             between("task.most_support", self.most_support, self.n_way, 10**6)
         between("task.k_shot", self.k_shot, 1, 1000)

@@ -40,11 +40,31 @@ class Experiment:
         check_name(self.name)
         adapt = self.adapt
         is_stepless = adapt.steps == adapt.child_steps == 0
-        if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier == "means"):
+        if self.meta.gradient == "relation" and adapt.classifier == "cosine":
+            raise ConfigError(
+                "meta.gradient=relation learns how to compare class means: expected adapt.classifier=means, got cosine"
+            )
+        if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier != "trained"):
             raise ConfigError(
                 f"meta.gradient={self.meta.gradient} takes no support steps: expected adapt.steps=0 "
-                f"adapt.child_steps=0 adapt.classifier=means, got {adapt.steps}, {adapt.child_steps} and "
+                f"adapt.child_steps=0 adapt.classifier=means or cosine, got {adapt.steps}, {adapt.child_steps} and "
                 f"{adapt.classifier}; set these three too"
+            )
+        if self.task.labels == "classes":
+            if self.meta.gradient != "joint" or adapt.classifier == "trained":
+                raise ConfigError(
+                    "task.labels=classes teaches one classifier of all training classes: expected meta.gradient=joint "
+                    "and adapt.classifier=means or cosine, which do without it, got "
+                    f"{self.meta.gradient} and {adapt.classifier}"
+                )
+            if self.data.mix:
+                raise ConfigError(
+                    f"task.labels=classes takes the classes of one data set for labels, got data.mix={self.data.mix}"
+                )
+        if (self.evaluate.n_way or 0) > self.task.n_way:
+            raise ConfigError(
+                f"evaluate.n_way={self.evaluate.n_way} classes are more than task.n_way={self.task.n_way} taught a "
+                "network to tell apart; lower evaluate.n_way, or meta-train with a larger task.n_way"
             )
         if self.inner.rates != "fixed" and self.meta.gradient not in ("maml", "variational"):
             raise ConfigError(

@@ -36,8 +36,13 @@ class Adapt:
     """Cells that the verb `adapt` draws from a task's posterior, for meta.gradient=variational."""
     deploy: Literal["child", "supernet"] = "child"
     """The network that is handed out and whose accuracy is the headline."""
-    classifier: Literal["trained", "means"] = "trained"
-    """The classifier of that network: as trained with it, or the class means of the support set's features."""
+    classifier: Literal["trained", "means", "cosine"] = "trained"
+    """The classifier of that network: as trained with it, or the class means of the support set's features, by distance
+    (means) or by angle (cosine)."""
+    reference: int = 0
+    """Training images, kept with the run, whose statistics normalise all images of a task, as running averages do in a
+    network that was trained on all classes at once; 0 normalises with the statistics of the task's own images. At most
+    as many as in meta-training, which keeps them."""
 
     def __post_init__(self) -> None:
         wanted = {"uniform": "supernet", "prior": "child", "random": "child"}.get(self.strategy, self.deploy)
@@ -52,6 +57,7 @@ class Adapt:
             between("adapt.arch_steps", self.arch_steps, 0, self.steps)
         if self.threshold is not None:
             between("adapt.threshold", self.threshold, 0.0, 1.0)
+        between("adapt.reference", self.reference, 0, 10**5)
         between("adapt.samples", self.samples, 0, 1000)
         between("adapt.cells", self.cells, 0, 10**6)
         for name in ("lr_weights", "lr_arch"):
@@ -66,6 +72,7 @@ METHODS = (
     "prior_child",
     "random_child",
     "class_means",
+    "refined_means",
     "nearest_neighbour",
 )
 """The rows that an evaluation can have (`metanas.run.comparison`)."""
@@ -77,8 +84,14 @@ class Evaluate:
 
     episodes: int = 600
     """Episodes of test classes."""
+    n_way: int | None = None
+    """Classes in an episode of validation and evaluation, at most as many as in meta-training; without it
+    `task.n_way`. Prototypes are learned better from more classes than they are judged with (Snell et al. 2017,
+    arXiv 1703.05175, "Episode composition")."""
+    k_shot: int | None = None
+    """Support images a class there; without it `task.k_shot`."""
     n_query: int = 15
-    """Query images a class."""
+    """Query images a class there."""
     sources: list[str] = field(default_factory=list)
     """Data sets whose classes are shown, each in `episodes` episodes, e.g. [omniglot, glyphs]; without any those of
     meta-training. The headline is the mean over them."""
@@ -94,6 +107,10 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         between("evaluate.episodes", self.episodes, 2, 10**9)  # one has no interval
+        if self.n_way is not None:
+            between("evaluate.n_way", self.n_way, 2, 100_000)
+        if self.k_shot is not None:
+            between("evaluate.k_shot", self.k_shot, 1, 1000)
         between("evaluate.n_query", self.n_query, 1, 1000)
         for name in self.sources:
             if name not in CARDS or self.sources.count(name) > 1:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from metanas.objective import Classification
 from metanas.params import MetaParams
+from metanas.prototypes import refined
 from tasks.episode import Batch, Episode
 
 
@@ -21,10 +22,11 @@ def predictions(
         support: support images `[*tasks, n, c, h, w]`.
         query: query images `[*tasks, n, c, h, w]`.
         transductive: normalise with the statistics of the whole query set. Otherwise each query image is normalised
-            with the support set's statistics alone and its prediction does not depend on the other queries.
+            with the support set's statistics alone and its prediction does not depend on the other queries. An
+            objective with reference images normalises with theirs, and both are the same.
     """
     with torch.no_grad():
-        if transductive:
+        if transductive or objective.reference is not None:
             return objective.logits(params, query)
         rows = support.shape[-4]
         both = torch.cat([support, query], dim=-4)
@@ -35,6 +37,15 @@ def accuracies(objective: Classification, params: MetaParams, episodes: Episode,
     """Each task's share of query images that are classified correctly; arguments as in `predictions`."""
     logits = predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive)
     right = logits.argmax(-1) == episodes.query.y
+    return [float(share) for share in right.double().mean(-1).tolist()]
+
+
+def refined_accuracies(objective: Classification, params: MetaParams, episodes: Episode) -> list[float]:
+    """Each task's accuracy by class means that its unlabelled query images have refined (`metanas.prototypes`)."""
+    with torch.no_grad():
+        support, query = (objective.features(params, batch.x) for batch in episodes)
+        found = refined(support, episodes.support.y, query, objective.n_way)
+        right = (query @ found.mT).argmax(-1) == episodes.query.y
     return [float(share) for share in right.double().mean(-1).tolist()]
 
 

@@ -138,7 +138,7 @@ def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) 
     if bench.experiment.adapt.deploy == "supernet":
         return Network(choice.genotypes[0], objective, of_task(choice.params, 0), posterior)
     child = children(problem, choice)[0]
-    return Network(child.genotype, Classification(child.net), child.params, posterior)
+    return Network(child.genotype, Classification(child.net, reference=problem.reference), child.params, posterior)
 
 
 Question = tuple[Path, Tensor, str | None]

@@ -175,24 +175,35 @@ def _read(data: Data) -> Dataset:
     return READERS[data.source](root, data.resolution, cache_root(), skip_corrupt=data.skip_corrupt)
 
 
-def spec(experiment: Experiment, *, n_query: int | None = None) -> TaskSpec:
-    """The shape of the experiment's episodes, in meta-training unless `n_query` is given."""
+def spec(experiment: Experiment) -> TaskSpec:
+    """The shape of the episodes of meta-training."""
     data, task = experiment.data, experiment.task
     image = (data.channels, data.resolution, data.resolution)
-    return TaskSpec(task.n_way, task.k_shot, n_query or task.n_query, image, task.varied)
+    return TaskSpec(task.n_way, task.k_shot, task.n_query, image, task.varied)
+
+
+def judged_spec(experiment: Experiment) -> TaskSpec:
+    """The shape of the episodes of validation and evaluation."""
+    trained, judging = spec(experiment), experiment.evaluate
+    return replace(
+        trained,
+        n_way=judging.n_way or trained.n_way,
+        k_shot=judging.k_shot or trained.k_shot,
+        n_query=judging.n_query,
+    )
 
 
 def episodes(experiment: Experiment, found: Dataset, split: SplitName) -> Episodes:
     """The episodes of one split on the device of `found`, the same for every method that is compared on them."""
-    n_query = None if split == "train" else experiment.evaluate.n_query
     bank = found[split]  # its name holds the split, so no two splits draw alike
-    shape, task, seed = spec(experiment, n_query=n_query), experiment.task, experiment.seed
+    is_trained, task, seed = split == "train", experiment.task, experiment.seed
+    shape = spec(experiment) if is_trained else judged_spec(experiment)
     if task.varied:
         return VariedSampler(bank, shape, seed, least_way=task.least_way, most_support=task.most_support)
     try:
-        return EpisodeSampler(bank, shape, seed)
+        return EpisodeSampler(bank, shape, seed, by_class=is_trained and task.labels == "classes")
     except TooFewImages as error:
-        key = "task.n_query" if n_query is None else "evaluate.n_query"
+        key = "task.n_query" if is_trained else "evaluate.n_query"
         raise DataError(f"{error} ({split} episodes take n_query from {key})") from error
 
 

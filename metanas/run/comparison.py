@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from metanas.evaluate.accuracy import accuracies, nearest_neighbour
+from metanas.evaluate.accuracy import accuracies, nearest_neighbour, refined_accuracies
 from metanas.evaluate.interval import interval
 from metanas.meta.portions import Portions
 from metanas.objective import Classification
@@ -30,12 +30,15 @@ TITLES = {
     "prior_child": "one cell for all tasks, from the prior",
     "random_child": "a random cell for each task, inherited weights",
     "class_means": "nearest class mean of the deployed features",
+    "refined_means": "class means of the deployed features, refined by the query images",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
 CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
 """Architectures without a search."""
 DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
 """What `adapt.deploy` hands out -> the method that is it."""
+READ_OUTS = {"class_means", "refined_means"}
+"""Other classifiers on the network that is handed out."""
 Summary = dict[str, object]
 """A method's entry of result.json."""
 
@@ -85,8 +88,10 @@ class Score(NamedTuple):
 
     def add(self, objective: Classification, params: MetaParams, episodes: Episode) -> None:
         """Scores a network for each episode, in both normalisations."""
-        self.transductive.extend(accuracies(objective, params, episodes, transductive=True))
-        self.inductive.extend(accuracies(objective, params, episodes, transductive=False))
+        found = accuracies(objective, params, episodes, transductive=True)
+        self.transductive.extend(found)
+        is_same = objective.reference is not None  # no image is normalised with others of its task
+        self.inductive.extend(found if is_same else accuracies(objective, params, episodes, transductive=False))
 
     def summary(self, title: str, costs: Sequence[Cost]) -> Summary:
         """The entry of result.json; null where a figure has no meaning for the method.
@@ -135,14 +140,18 @@ class Comparison:
         """Scores every method on some episodes."""
         first, episodes = stack.numbers[0], stack.episode
         problem = self.bench.problem(self.start, episodes.support, stack.n_way)
+        networks: dict[str, tuple[Classification, MetaParams]] = {}
         for name, objective, choice in self._deployable(problem, first):
             self._score(name, objective, choice, episodes)
+            networks[name] = objective, choice.params
             if name == self.headline and self.bench.has_posteriors:
                 posteriors = [self.bench.posterior(choice, task) for task in range(problem.tasks)]
                 self.scores[name].entropies.extend(posterior.mean_entropy() for posterior in posteriors)
         for name in self._controls():
             choice = self._control(name, problem, first)
             self._score(name, as_decoded(problem, choice), choice, episodes)
+        if "refined_means" in self.titles:
+            self.scores["refined_means"].transductive.extend(refined_accuracies(*networks[self.headline], episodes))
         if "nearest_neighbour" in self.titles:
             self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 
@@ -168,9 +177,9 @@ class Comparison:
         """All methods' entries of result.json; `costs` of all `genotypes`."""
         found = {name: [costs[genotype] for genotype in score.genotypes] for name, score in self.scores.items()}
         if "supernet" in found:
-            found["supernet"] = [cost(self.bench.net, self.bench.spec)]
-        if "class_means" in found:
-            found["class_means"] = found[self.headline]
+            found["supernet"] = [cost(self.bench.net_of(self.bench.judged.n_way), self.bench.judged)]
+        for name in READ_OUTS & found.keys():
+            found[name] = found[self.headline]
         deployed = self.scores[self.headline]
         return {
             name: score.summary(self.titles[name], found[name]) | score.minus(deployed)
@@ -220,7 +229,7 @@ class Comparison:
 
     def _score(self, name: str, objective: Classification, choice: Choice, episodes: Episode) -> None:
         self.scores[name].add(objective, choice.params, episodes)
-        if name not in ("supernet", "class_means"):
+        if name != "supernet" and name not in READ_OUTS:
             self.scores[name].genotypes.extend(choice.genotypes)
 
 
@@ -248,4 +257,4 @@ class Examiner:
 
     def cost(self, genotype: Genotype) -> Cost:
         """What a child costs; counting takes a tenth of a second."""
-        return cost(self.bench.space.child(genotype, self.bench.spec), self.bench.spec)
+        return cost(self.bench.space.child(genotype, self.bench.judged), self.bench.judged)

@@ -38,11 +38,11 @@ def demo(experiment: Experiment, directory: RunDirectory, *, quiet: bool = False
 def write_example(experiment: Experiment, folder: Path) -> None:
     """Writes test episode 0 as a person would bring it: folders of pictures, one a class."""
     bank = build.dataset(experiment.data)["test"]
-    sampler = EpisodeSampler(bank, build.spec(experiment, n_query=experiment.evaluate.n_query), experiment.seed)
-    k_shot = experiment.task.k_shot
+    spec = build.judged_spec(experiment)
+    sampler = EpisodeSampler(bank, spec, experiment.seed)
     for rows in sampler.rows([0])[0].tolist():
         name = _class_of(bank, rows[0]).replace("/", "-")
-        for part, chosen in (("support", rows[:k_shot]), ("query", rows[k_shot:])):
+        for part, chosen in (("support", rows[: spec.k_shot]), ("query", rows[spec.k_shot :])):
             where = folder / part / name
             where.mkdir(parents=True, exist_ok=True)
             for i, row in enumerate(chosen):

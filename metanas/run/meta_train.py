@@ -16,6 +16,7 @@ from metanas.run.directory import RunDirectory
 from metanas.run.loop import drive, is_due, tracked
 from metanas.run.outer_step import begin, outer_step, validation_scores
 from metanas.run.pictures import draw_prior
+from metanas.run.reference import draw_reference
 from metanas.run.restore import load
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.state import Progressed, to_plain
@@ -45,6 +46,9 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     validation = tuple(build.episodes(experiment, part, "validation") for part in data)
     learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else begin(bench, learner)
+    if not state.iteration:
+        state = state._replace(reference=draw_reference(experiment, data))
+    bench = bench.with_reference(state.reference)
     if not resume:
         directory.create(experiment)
     with directory.locked():

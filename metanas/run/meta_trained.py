@@ -16,6 +16,7 @@ from metanas.meta.batch import Executor
 from metanas.parallel import Crew
 from metanas.run import build
 from metanas.run.outer_step import begin, outer_step, validation_scores
+from metanas.run.reference import draw_reference
 from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
 from metanas.spaces.space import Genotype
@@ -38,7 +39,7 @@ class MetaTrained:
         """See `Estimator`."""
         began = time.perf_counter()
         experiment = self.child(genotype)
-        bench = Workbench.of(experiment)
+        bench = Workbench.of(experiment).with_reference(draw_reference(experiment, self.data))
         learner = build.learner(experiment)
         teacher = Teacher(
             bench,

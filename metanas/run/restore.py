@@ -29,7 +29,8 @@ def restore(directory: RunDirectory, experiment: Experiment) -> Restored:
     if name == "best" and not directory.checkpoints.has("best"):
         name = "last"
     bench = Workbench.of(experiment)
-    return Restored(bench, load(bench, directory.checkpoints.load(name)), name)
+    state = load(bench, directory.checkpoints.load(name))
+    return Restored(bench.with_reference(state.reference), state, name)
 
 
 def load(bench: Workbench, plain: dict[str, object]) -> Progressed:

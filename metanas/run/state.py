@@ -3,6 +3,7 @@
 from typing import NamedTuple, cast
 
 import torch
+from torch import Tensor
 
 from metanas.config import Experiment
 from metanas.config_file import dump_experiment
@@ -26,6 +27,8 @@ class Progressed(NamedTuple):
     """Validations since the best one."""
     skipped: int = 0
     """Meta-batches left out because their loss or gradient was not finite."""
+    reference: Tensor | None = None
+    """Training images for `adapt.reference`, uint8 `[m, c, h, w]`; None where it is 0."""
     window: tuple[Metrics, ...] = ()
     """Metrics of the steps since the last row of metrics.jsonl."""
 
@@ -41,6 +44,7 @@ def to_plain(state: Progressed, experiment: Experiment) -> dict[str, object]:
         "best": state.best,
         "stale": state.stale,
         "skipped": state.skipped,
+        "reference": state.reference,
         "window": list(state.window),
         "step": learner.optimiser.step,
         "rested": learner.optimiser.rested,
@@ -73,6 +77,7 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Progressed:
             cast(float, plain["best"]),
             cast(int, plain.get("stale", 0)),
             cast(int, plain.get("skipped", 0)),
+            cast(Tensor | None, plain.get("reference")),
             tuple(cast(list[Metrics], plain.get("window", []))),
         )
     except KeyError as error:

@@ -133,9 +133,9 @@ def transfer(
         chosen, scores = _measure(traveller, interrupt, quiet=quiet)
         result: Result = {
             "sources": sources,
-            "n_way": experiment.task.n_way,
-            "k_shot": experiment.task.k_shot,
-            "n_query": experiment.evaluate.n_query,
+            "n_way": bench.judged.n_way,
+            "k_shot": bench.judged.k_shot,
+            "n_query": bench.judged.n_query,
             "varied": experiment.task.varied,
             "episodes": experiment.evaluate.episodes,
             "split": split,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metanas.config import Experiment
 from metanas.errors import ConfigError
@@ -17,6 +17,7 @@ from metanas.run import build
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.posterior import Posterior
 from metanas.strategies.strategy import Strategy, tune
+from tasks.bank import in_unit_range
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
 
@@ -33,6 +34,8 @@ class Workbench:
     """The supernet's skeleton."""
     relaxation: Relaxation
     strategy: Strategy
+    reference: Tensor | None = None
+    """Training images whose statistics normalise, floats `[adapt.reference, c, h, w]`; see `with_reference`."""
     _narrow: dict[int, nn.Module] = field(default_factory=dict, compare=False)
     """Skeletons for fewer ways, as they come up."""
 
@@ -61,6 +64,27 @@ class Workbench:
             build.strategy(experiment, space),
         )
 
+    def with_reference(self, images: Tensor | None) -> "Workbench":
+        """The same with `adapt.reference` of the `images` that meta-training kept, uint8 `[m, c, h, w]`.
+
+        Raises:
+            ConfigError: it kept fewer.
+        """
+        wanted, kept = self.experiment.adapt.reference, 0 if images is None else len(images)
+        if wanted > kept:
+            raise ConfigError(
+                f"adapt.reference={wanted} wants more training images than the {kept} that this run kept; lower it, or "
+                "meta-train with it"
+            )
+        if not wanted or images is None:
+            return replace(self, reference=None)
+        return replace(self, reference=in_unit_range(images[:wanted].to(self.device)))
+
+    @property
+    def judged(self) -> TaskSpec:
+        """The shape of the episodes of validation and evaluation; `spec` is that of meta-training."""
+        return build.judged_spec(self.experiment)
+
     @property
     def precision(self) -> torch.dtype:
         """Of the images that tasks learn from, which every layer takes up."""
@@ -81,7 +105,7 @@ class Workbench:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
         net = self.net_of(n_way)
         support = support.to(self.precision)
-        return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net))
+        return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net), self.reference)
 
     def net_of(self, n_way: int) -> nn.Module:
         """The supernet's skeleton for tasks of `n_way` classes."""
@@ -108,9 +132,15 @@ class Workbench:
 
     def classified(self, problem: Problem, objective: Classification, choice: Choice) -> tuple[Classification, Choice]:
         """`choice` with the classifier that `adapt.classifier` asks for, beside its networks."""
-        if self.experiment.adapt.classifier == "trained":
-            return objective, choice
-        return with_class_means(problem, objective, choice)
+        match self.experiment.adapt.classifier:
+            case "trained":
+                return objective, choice
+            case "means":
+                return with_class_means(problem, objective, choice)
+            case "cosine":
+                with torch.no_grad():
+                    given = objective.with_class_directions(choice.params, problem.support)
+                return objective, choice._replace(params=given)
 
     def deploy(self, problem: Problem) -> tuple[Classification, MetaParams]:
         """The networks of `solve`, all tasks in one call, and their weights."""

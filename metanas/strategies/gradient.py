@@ -49,4 +49,10 @@ class Gradient:
         return Mean([replace(plain, noise=noise) for noise in draws])
 
     def _objective(self, problem: Problem) -> Classification:
-        return Classification(problem.net, self.relaxation, self.temperature, temperature_first=self.temperature_first)
+        return Classification(
+            problem.net,
+            self.relaxation,
+            self.temperature,
+            temperature_first=self.temperature_first,
+            reference=problem.reference,
+        )

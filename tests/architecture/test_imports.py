@@ -30,13 +30,14 @@ LAYERS = {
     "metanas.params": Layer("metanas.errors", "torch"),
     "metanas.categorical": Layer("", "torch"),
     "metanas.constant": Layer("", "torch"),
+    "metanas.prototypes": Layer("", "torch"),
     "metanas.recorder": Layer("metanas.errors", "torch"),
     "metanas.parallel": Layer("metanas.errors", "torch"),
     "metanas.track": Layer("metanas.errors", "wandb rich"),
     "metanas.checkpoint": Layer(BOTTOM, "torch safetensors"),
     "metanas.relax": Layer(BOTTOM, "torch"),
     "metanas.optim": Layer(BOTTOM, "torch"),
-    "metanas.objective": Layer(f"{BOTTOM} metanas.relax tasks.episode", "torch"),
+    "metanas.objective": Layer(f"{BOTTOM} metanas.prototypes metanas.relax tasks.episode", "torch"),
     "metanas.spaces": Layer(f"{BOTTOM} tasks.episode", "torch matplotlib"),
     "metanas.networks": Layer(f"{BOTTOM} metanas.spaces tasks.episode", "torch"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
@@ -64,7 +65,8 @@ LAYERS = {
         "torch",
     ),
     "metanas.evaluate": Layer(
-        f"{BOTTOM} metanas.track.jsonl metanas.spaces metanas.objective metanas.problem metanas.strategies tasks",
+        f"{BOTTOM} metanas.track.jsonl metanas.prototypes metanas.spaces metanas.objective metanas.problem"
+        " metanas.strategies tasks",
         "torch numpy matplotlib",
     ),
     "metanas.bench": Layer(

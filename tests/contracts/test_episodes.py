@@ -67,6 +67,10 @@ def of_noise(seed: int, root: Path) -> Episodes:
     return EpisodeSampler(_noise()["train"], SPEC, seed)
 
 
+def of_all_classes(seed: int, root: Path) -> Episodes:
+    return EpisodeSampler(_noise()["train"], replace(SPEC, n_way=len(CLASSES)), seed, by_class=True)
+
+
 def of_variety(seed: int, root: Path) -> Episodes:
     return VariedSampler(_noise()["train"], replace(SPEC, n_way=8, varied=True), seed, least_way=3, most_support=12)
 
@@ -221,6 +225,7 @@ def of_augmented(seed: int, root: Path) -> Episodes:
 
 SOURCES: dict[str, Make] = {
     "noise": of_noise,
+    "all classes": of_all_classes,
     "rotations": of_rotations,
     "glyphs": of_glyphs,
     "folder": of_folder,

@@ -43,7 +43,7 @@ class TestFixedArchitecture:
     def test_only_methods_without_a_cell_are_compared(self, fixed: RunDirectory) -> None:
         result = json.loads(fixed.result.read_text())
         means = [] if fixed.experiment().adapt.classifier == "means" else ["class_means"]
-        assert list(result["baselines"]) == ["child_tuned", *means, "nearest_neighbour"]
+        assert list(result["baselines"]) == ["child_tuned", *means, "refined_means", "nearest_neighbour"]
         assert result["baselines"]["child_tuned"]["title"].startswith("fixed architecture, ")
         assert (result["architecture"], result["distinct_genotypes"], result["decode_gap"]) == ("fixed", None, None)
         assert result["genotypes"] == []
@@ -108,11 +108,19 @@ class TestStrategies:
     @pytest.mark.parametrize(
         ("overrides", "rows", "architecture"),
         [
-            (["adapt.strategy=prior"], ["child_tuned", "random_child", "class_means", "nearest_neighbour"], "searched"),
-            (["adapt.strategy=random"], ["child_tuned", "prior_child", "class_means", "nearest_neighbour"], "searched"),
+            (
+                ["adapt.strategy=prior"],
+                ["child_tuned", "random_child", "class_means", "refined_means", "nearest_neighbour"],
+                "searched",
+            ),
+            (
+                ["adapt.strategy=random"],
+                ["child_tuned", "prior_child", "class_means", "refined_means", "nearest_neighbour"],
+                "searched",
+            ),
             (
                 ["adapt.strategy=uniform", "adapt.deploy=supernet"],
-                ["supernet", "prior_child", "random_child", "class_means", "nearest_neighbour"],
+                ["supernet", "prior_child", "random_child", "class_means", "refined_means", "nearest_neighbour"],
                 "uniform",
             ),
         ],
@@ -160,7 +168,7 @@ class TestRefusals:
         [
             (
                 ["meta.gradient=prototypes"],
-                "expected adapt.steps=0 adapt.child_steps=0 adapt.classifier=means, got 1, 1 and trained",
+                "expected adapt.steps=0 adapt.child_steps=0 adapt.classifier=means or cosine, got 1, 1 and trained",
             ),
             (["meta.gradient=relation", *MEANS[:2]], "got 0, 0 and trained; set these three too"),
             (["adapt.strategy=uniform"], "leaves no child to hand out; expected adapt.deploy=supernet, got child"),

@@ -18,6 +18,7 @@ from metanas.run.meta_train import meta_train
 from metanas.run.retrain import retrain
 from metanas.run.start import start
 from metanas.track.jsonl import read_rows
+from tasks.sources.glyphs import characters
 
 ROOT = Path(__file__).parents[2] / "configs"
 FILES = sorted(path for path in ROOT.rglob("*") if path.is_file())
@@ -91,7 +92,9 @@ class TestConfiguration:
             (row,) = read_rows(directory.metrics)
             assert row["explore/candidate"] == 1
             return
-        smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(load_experiment(path, []).space.kind, 1)}"]
+        smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(found.space.kind, 1)}"]
+        if found.task.labels == "classes":
+            smaller.append(f"task.n_way={len(characters()['train'])}")
         meta_train(load_experiment(path, smaller), directory, quiet=True)
         (row,) = read_rows(directory.metrics)
         assert row["meta/iter"] == 1

@@ -9,7 +9,7 @@ import torch
 
 from metanas.config import Experiment
 from metanas.config.judging import METHODS
-from metanas.errors import CheckpointError
+from metanas.errors import CheckpointError, ConfigError
 from metanas.evaluate.accuracy import accuracies
 from metanas.evaluate.interval import interval
 from metanas.run import build
@@ -19,11 +19,15 @@ from metanas.run.evaluate import Result, evaluate
 from metanas.run.interrupt import Interrupted
 from metanas.run.meta_train import meta_train
 from metanas.run.restore import restore
-from metanas.spaces.cost import Cost
+from metanas.run.workbench import Workbench
+from metanas.spaces.cost import Cost, cost
 from metanas.track.jsonl import read_rows
 from tasks.episode import Stack, stack
 
-TITLES = ("supernet", "child", "child_tuned", "prior_child", "random_child", "class_means", "nearest_neighbour")
+TITLES = (
+    *("supernet", "child", "child_tuned", "prior_child", "random_child", "class_means", "refined_means"),
+    "nearest_neighbour",
+)
 SECONDS = ("adapt_seconds_median", "meta_seconds", "seconds_median")
 
 
@@ -73,7 +77,7 @@ def test_every_method_is_scored(done) -> None:
     for name, score in done.result["baselines"].items():
         assert 0 <= score["accuracy"] <= 1
         assert score["ci95"] >= 0
-        if name == "nearest_neighbour":
+        if name in ("refined_means", "nearest_neighbour"):
             assert score["accuracy_inductive"] is None
         else:
             assert 0 <= score["accuracy_inductive"] <= 1
@@ -277,6 +281,24 @@ def test_varied_episodes_are_learned_from_and_scored(tiny: Callable[..., Experim
     assert result["varied"]
     assert result["episodes"] == 4
     assert "up to 4-way, up to 3-shot" in (directory.path / "report.html").read_text()
+
+
+def test_a_run_is_judged_with_fewer_ways_and_other_shots(tiny: Callable[..., Experiment], tmp_path: Path) -> None:
+    taught = ["meta.gradient=prototypes", "adapt.steps=0", "adapt.child_steps=0", "adapt.classifier=means"]
+    experiment = tiny(*taught, "task.n_way=8", "evaluate.n_way=5", "evaluate.k_shot=2", "meta.iterations=2")
+    directory = RunDirectory(tmp_path / "run")
+    meta_train(experiment, directory, quiet=True)
+    result = evaluate(directory, experiment, quiet=True)
+    assert (result["n_way"], result["k_shot"]) == (5, 2)
+    assert "5-way 2-shot" in (directory.path / "report.html").read_text()
+    bench = Workbench.of(experiment)
+    sizes = {n_way: cost(bench.net_of(n_way), bench.judged).params for n_way in (5, 8)}
+    assert result["baselines"]["supernet"]["params"] == sizes[5] < sizes[8]
+
+    eight = evaluate(directory, directory.experiment(["evaluate.n_way=null", "evaluate.k_shot=null"]), quiet=True)
+    assert (eight["n_way"], eight["k_shot"]) == (8, 1)
+    with pytest.raises(ConfigError, match="9 classes are more than task.n_way=8"):
+        directory.experiment(["evaluate.n_way=9"])
 
 
 def test_rows_that_nobody_asks_for_are_left_out(copied: RunDirectory, done) -> None:

@@ -1,0 +1,52 @@
+"""Classes as points among features: means of a support set, and means that unlabelled images have refined."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SCALE = 10.0
+"""Of cosines in a softmax: what Gidaris & Komodakis 2018 (arXiv 1804.09458) start their learned scale at."""
+ROUNDS = 10
+"""Of refinement, after which the shares hardly move."""
+
+
+def one_hot(y: Tensor, n_way: int) -> Tensor:
+    """Which label is which class, `[*tasks, n, n_way]`; torch's own looks at the labels."""
+    return y[..., None] == torch.arange(n_way, device=y.device)
+
+
+def class_means(features: Tensor, y: Tensor, n_way: int) -> Tensor:
+    """The mean of the features `[*tasks, n, d]` of each label, `[*tasks, n_way, d]`; each label has an image."""
+    members = one_hot(y, n_way).to(features)
+    return members.mT @ features / members.sum(-2)[..., None]
+
+
+def directions(features: Tensor, y: Tensor, n_way: int) -> Tensor:
+    """Class means on the unit sphere of features of length one (Gidaris & Komodakis 2018, section 3.2)."""
+    return F.normalize(class_means(F.normalize(features, dim=-1), y, n_way), dim=-1)
+
+
+def refined(support: Tensor, y: Tensor, query: Tensor, n_way: int) -> Tensor:
+    """`directions` that the unlabelled query images take part in: soft k-means.
+
+    Ren et al. 2018 (arXiv 1803.00676), section 3.1.1, equations 3 and 4: a query image belongs to every class, with the
+    share of a softmax over its likeness to the class means, and counts by its shares in the next means. Classes need
+    not be equally frequent among the query images. Deviations: cosines times `SCALE` where the paper has squared
+    distances, and `ROUNDS` times where it has one.
+
+    Args:
+        support: features `[*tasks, n, d]`.
+        y: labels of the support set, `[*tasks, n]`; each label has an image.
+        query: features `[*tasks, m, d]`.
+        n_way: classes.
+
+    Returns:
+        Directions of the classes, `[*tasks, n_way, d]`.
+    """
+    support, query = (F.normalize(features, dim=-1) for features in (support, query))
+    members = one_hot(y, n_way).to(support)
+    found = directions(support, y, n_way)
+    for _ in range(ROUNDS):
+        shares = (SCALE * query @ found.mT).softmax(-1)
+        found = F.normalize(members.mT @ support + shares.mT @ query, dim=-1)  # a sum has the direction of a mean
+    return found
