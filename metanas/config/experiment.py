@@ -24,6 +24,9 @@ class Experiment:
     device: DeviceName = "cpu"
     threads: int = 0
     """CPU processes of one thread, each working on its own tasks; 0 means one for each core. Changes no result."""
+    start: str | None = None
+    """Directory of a meta-trained run of the same space whose weights, the classifier's apart, and logits this run
+    begins with, such as one of joint training; without it they are drawn from the seed."""
     data: Data = field(default_factory=Data)
     task: Task = field(default_factory=Task)
     space: Space = field(default_factory=Space)

@@ -11,6 +11,7 @@ from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
 from metanas.run.drawn import drawn
+from metanas.run.start import begun_at
 from metanas.run.state import Progressed
 from metanas.run.workbench import Workbench
 from tasks.episode import spans
@@ -19,9 +20,16 @@ log = logging.getLogger(__name__)
 
 
 def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
-    """The state before the first step: a function of the experiment alone."""
-    start = drawn(bench.net, bench.space, bench.experiment.meta.arch_std, bench.experiment.seed)
-    start = start._replace(rates=bench.experiment.inner.initial_rates(start))
+    """The state before the first step: a function of the experiment, and of the run that it starts from.
+
+    Raises:
+        ConfigError: it starts from a run of another space.
+    """
+    experiment = bench.experiment
+    start = drawn(bench.net, bench.space, experiment.meta.arch_std, experiment.seed)
+    if experiment.start is not None:
+        start = begun_at(experiment.start, start)
+    start = start._replace(rates=experiment.inner.initial_rates(start))
     start = tree_map(lambda t: t.to(bench.device), start)
     return Progressed(learner.init(start), 0, 0.0, -1.0)
 

@@ -1,4 +1,4 @@
-"""Where a search begins: weights and logits drawn from the seed, or those that a run has meta-learned."""
+"""Where a run begins that does not begin from the seed alone: with weights and logits that another has meta-learned."""
 
 from pathlib import Path
 
@@ -19,14 +19,20 @@ def start(bench: SearchBench) -> MetaParams:
     later = ("stage", bench.stage.number) if bench.stage.number else ()
     found = drawn(bench.net, bench.space, experiment.search.arch_std, experiment.seed, *later)
     if experiment.start is not None and not later:
-        learned = _learned(Path(experiment.start)).learner.params
-        body = {name: learned.weights.get(name) for name in found.weights if not is_head(name)}
-        arch = {name: learned.arch.get(name) for name in found.arch}
-        found = MetaParams(
-            found.weights | _fitting(body, found.weights, bench),  # the head is new
-            _fitting(arch, found.arch, bench),
-        )
+        found = begun_at(experiment.start, found)
     return tree_map(lambda t: t.to(bench.device), found)
+
+
+def begun_at(run: str, drawn: MetaParams) -> MetaParams:
+    """The weights and logits that the run in the directory `run` has learned, with the head that was `drawn`.
+
+    Raises:
+        ConfigError: it is a run of another space.
+    """
+    learned = _learned(Path(run)).learner.params
+    body = {name: learned.weights.get(name) for name in drawn.weights if not is_head(name)}
+    arch = {name: learned.arch.get(name) for name in drawn.arch}
+    return MetaParams(drawn.weights | _fitting(body, drawn.weights, run), _fitting(arch, drawn.arch, run))
 
 
 def start_seconds(experiment: SearchExperiment) -> float | None:
@@ -45,14 +51,14 @@ def _learned(path: Path) -> Progressed:
 
 
 def _fitting(
-    learned: dict[str, torch.Tensor | None], wanted: dict[str, torch.Tensor], bench: SearchBench
+    learned: dict[str, torch.Tensor | None], wanted: dict[str, torch.Tensor], run: str
 ) -> dict[str, torch.Tensor]:
     """The learned tensors under the wanted names, where all have the wanted shapes."""
     found = {}
     for name, tensor in learned.items():
         if tensor is None or tensor.shape != wanted[name].shape:
             raise ConfigError(
-                f"start={bench.experiment.start} is of another space: expected {name} of shape "
+                f"start={run} is of another space: expected {name} of shape "
                 f"{tuple(wanted[name].shape)}, got {None if tensor is None else tuple(tensor.shape)}; use its space "
                 "and data.channels, or start=null"
             )
