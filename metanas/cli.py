@@ -1,6 +1,8 @@
 """The command line: one verb, one call into `metanas.run`. Nothing heavy is imported before a verb runs."""
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +60,9 @@ def plainly() -> Iterator[None]:
     except (MetaNasError, DataError) as error:
         typer.secho(f"metanas: {' '.join(str(error).split())}", fg="red", err=True)
         raise typer.Exit(2) from None
+    except BrokenPipeError:  # whoever read has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
+        raise typer.Exit(128 + signal.SIGPIPE) from None
     except OSError as error:  # a full disk, a directory that vanished: no fault of the program either
         what = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
         typer.secho(f"metanas: {what}; make room or choose another --out", fg="red", err=True)

@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +39,17 @@ def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "Usage: " in result.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_mistake() -> None:
+    """As `metanas data list | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "metanas.cli", "data", "list"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.stderr, done.returncode) == (b"", 128 + signal.SIGPIPE)
 
 
 def test_config_prints_what_can_be_loaded(tmp_path: Path) -> None:

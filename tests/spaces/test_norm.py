@@ -102,6 +102,22 @@ def test_scale_and_shift_equal_their_definition_up_to_the_third_derivative() -> 
 
 
 @pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=["rows", "channels last"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_predictions_by_the_first_rows_equal_what_is_differentiated(
+    affine: bool, order: torch.memory_format, gated: bool
+) -> None:
+    x = features(7, 6, 4, 4).detach().contiguous(memory_format=order)
+    norm = Norm(6, affine=affine).double()
+    for parameter in norm.parameters():
+        parameter.data = features(6).detach()
+    gate = torch.tensor([0.3, 0.7], dtype=x.dtype) if gated else None
+    with torch.no_grad():
+        predicted = norm(x, 3, gate)
+    torch.testing.assert_close(predicted, norm(x, 3, gate), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("tasks", [None, 2])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last], ids=["rows", "channels last"])
 @pytest.mark.parametrize("rows", [None, 2])
