@@ -13,6 +13,7 @@ from metanas.params import MetaParams, Params
 from metanas.prototypes import class_means, directions, one_hot
 from metanas.recorder import as_input
 from metanas.relax.relaxation import Relaxation, Temperature
+from metanas.viewing import Viewing
 from tasks.episode import Batch
 
 LossFn = Callable[[MetaParams, Batch], Tensor]
@@ -147,9 +148,7 @@ class Classification:
     """In the first step of an inner loop, from which the temperature falls linearly to `temperature` in the last one,
     anew for every task (MetaNAS, arXiv 1911.11090, section 3.3); None keeps it."""
 
-    reference: Tensor | None = None
-    """Images `[m, c, h, w]` whose statistics normalise all others, so that no prediction depends on another image; None
-    normalises every batch by its own."""
+    viewing: Viewing = Viewing()
 
     is_blind: bool = False
     """Compute options whose gate is zero too, where they could be left out: no step looks at a value."""
@@ -214,13 +213,14 @@ class Classification:
             options = options | {"sparse": self.relaxation.sparse and not self.is_blind}
             arch = {k: a.detach() for k, a in params.arch.items()} if self.rest_arch else params.arch
             gates = self.relaxation(arch, self.temperature, self.noise) or None  # a fixed architecture has none
-        if self.reference is not None:
-            options = options | {"rows": len(self.reference)}
-            x = torch.cat([self.reference.to(x).expand(*x.shape[:-4], *self.reference.shape), x], dim=-4)
+        rows = options.get("rows")
+        assert rows is None or isinstance(rows, int)
+        x, rows = self.viewing.shown(x, rows)
+        options = options | {"rows": rows}
         # our networks tie no weights, and looking for ties takes a tenth of the time
         out = functional_call(self.net, params.weights, (x, gates), options, tie_weights=False)
         assert isinstance(out, Tensor)
-        return out if self.reference is None else out[..., len(self.reference) :, :]
+        return self.viewing.merged(out)
 
 
 def _with_head(params: MetaParams, head: Params) -> MetaParams:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.relax.fixed import Fixed
 from metanas.spaces.space import Genotype, SearchSpace
+from metanas.viewing import Viewing
 from tasks.episode import Batch, TaskSpec
 
 
@@ -25,8 +26,7 @@ class Problem:
     """Labelled images, stacked `[tasks, n, ...]`."""
     start: MetaParams
     """The meta-learned start, shared by all tasks."""
-    reference: Tensor | None = None
-    """See `metanas.objective.Classification`."""
+    viewing: Viewing = Viewing()
 
     @property
     def tasks(self) -> int:
@@ -70,4 +70,4 @@ def as_decoded(problem: Problem, choice: Choice) -> Classification:
     gates = [problem.space.encode(genotype) for genotype in choice.genotypes]
     device = problem.support.x.device
     given = Fixed({kind: torch.stack([g[kind] for g in gates]).to(device) for kind in gates[0]})
-    return Classification(problem.net, given, reference=problem.reference)
+    return Classification(problem.net, given, viewing=problem.viewing)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from metanas.config.ranges import between
 from metanas.errors import ConfigError
+from tasks.augment.views import VIEWS
 from tasks.catalogue import CARDS
 
 
@@ -43,6 +44,10 @@ class Adapt:
     """Training images, kept with the run, whose statistics normalise all images of a task, as running averages do in a
     network that was trained on all classes at once; 0 normalises with the statistics of the task's own images. At most
     as many as in meta-training, which keeps them."""
+    views: list[str] = field(default_factory=list)
+    """Further views of each image of a task, whose features and logits count as much as its own: `flip` mirrors it (not
+    for letters), `crop` shifts it by a tenth of the resolution, to the four sides. For networks that saw such images in
+    meta-training (`meta.augment`)."""
 
     def __post_init__(self) -> None:
         wanted = {"uniform": "supernet", "prior": "child", "random": "child"}.get(self.strategy, self.deploy)
@@ -57,6 +62,9 @@ class Adapt:
             between("adapt.arch_steps", self.arch_steps, 0, self.steps)
         if self.threshold is not None:
             between("adapt.threshold", self.threshold, 0.0, 1.0)
+        for name in self.views:
+            if name not in VIEWS or self.views.count(name) > 1:
+                raise ConfigError(f"adapt.views names views, each once, of {', '.join(VIEWS)}, got {name!r}")
         between("adapt.reference", self.reference, 0, 10**5)
         between("adapt.samples", self.samples, 0, 1000)
         between("adapt.cells", self.cells, 0, 10**6)

@@ -26,7 +26,7 @@ def predictions(
             objective with reference images normalises with theirs, and both are the same.
     """
     with torch.no_grad():
-        if transductive or objective.reference is not None:
+        if transductive or objective.viewing.reference is not None:
             return objective.logits(params, query)
         rows = support.shape[-4]
         both = torch.cat([support, query], dim=-4)

@@ -138,7 +138,7 @@ def _solve(bench: Workbench, start: MetaParams, support: Batch, n_classes: int) 
     if bench.experiment.adapt.deploy == "supernet":
         return Network(choice.genotypes[0], objective, of_task(choice.params, 0), posterior)
     child = children(problem, choice)[0]
-    return Network(child.genotype, Classification(child.net, reference=problem.reference), child.params, posterior)
+    return Network(child.genotype, Classification(child.net, viewing=problem.viewing), child.params, posterior)
 
 
 Question = tuple[Path, Tensor, str | None]
@@ -211,6 +211,8 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
         "strategy": bench.experiment.adapt.strategy,
         "deployed": bench.experiment.adapt.deploy,
         "classifier": bench.experiment.adapt.classifier,
+        "reference": bench.experiment.adapt.reference,
+        "views": bench.experiment.adapt.views,
         "genotype": list(network.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
         "classes": list(classes),

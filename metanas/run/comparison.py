@@ -90,7 +90,7 @@ class Score(NamedTuple):
         """Scores a network for each episode, in both normalisations."""
         found = accuracies(objective, params, episodes, transductive=True)
         self.transductive.extend(found)
-        is_same = objective.reference is not None  # no image is normalised with others of its task
+        is_same = objective.viewing.reference is not None  # no image is normalised with others of its task
         self.inductive.extend(found if is_same else accuracies(objective, params, episodes, transductive=False))
 
     def summary(self, title: str, costs: Sequence[Cost]) -> Summary:

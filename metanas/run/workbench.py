@@ -17,6 +17,8 @@ from metanas.run import build
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.posterior import Posterior
 from metanas.strategies.strategy import Strategy, tune
+from metanas.viewing import Viewing
+from tasks.augment import VIEWS
 from tasks.bank import in_unit_range
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
@@ -34,8 +36,8 @@ class Workbench:
     """The supernet's skeleton."""
     relaxation: Relaxation
     strategy: Strategy
-    reference: Tensor | None = None
-    """Training images whose statistics normalise, floats `[adapt.reference, c, h, w]`; see `with_reference`."""
+    viewing: Viewing = Viewing()
+    """Of the images of new tasks, as `adapt` says; see `with_reference`."""
     _narrow: dict[int, nn.Module] = field(default_factory=dict, compare=False)
     """Skeletons for fewer ways, as they come up."""
 
@@ -62,6 +64,7 @@ class Workbench:
             space.supernet(spec),
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
+            Viewing(views=tuple(view for name in adapt.views for view in VIEWS[name](experiment.data.resolution))),
         )
 
     def with_reference(self, images: Tensor | None) -> "Workbench":
@@ -76,9 +79,8 @@ class Workbench:
                 f"adapt.reference={wanted} wants more training images than the {kept} that this run kept; lower it, or "
                 "meta-train with it"
             )
-        if not wanted or images is None:
-            return replace(self, reference=None)
-        return replace(self, reference=in_unit_range(images[:wanted].to(self.device)))
+        shown = None if images is None or not wanted else in_unit_range(images[:wanted].to(self.device))
+        return replace(self, viewing=replace(self.viewing, reference=shown))
 
     @property
     def judged(self) -> TaskSpec:
@@ -105,7 +107,7 @@ class Workbench:
         """Tasks of `n_way` classes to solve from `start`, with support sets stacked `[tasks, n, ...]`."""
         net = self.net_of(n_way)
         support = support.to(self.precision)
-        return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net), self.reference)
+        return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net), self.viewing)
 
     def net_of(self, n_way: int) -> nn.Module:
         """The supernet's skeleton for tasks of `n_way` classes."""

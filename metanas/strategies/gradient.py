@@ -54,5 +54,5 @@ class Gradient:
             self.relaxation,
             self.temperature,
             temperature_first=self.temperature_first,
-            reference=problem.reference,
+            viewing=problem.viewing,
         )

@@ -9,3 +9,5 @@ from tasks.augment.jitter import colour_jitter as colour_jitter
 from tasks.augment.named import AUGMENTATIONS as AUGMENTATIONS
 from tasks.augment.normalise import Normalise as Normalise
 from tasks.augment.rotations import rotations as rotations
+from tasks.augment.views import VIEWS as VIEWS
+from tasks.augment.views import View as View

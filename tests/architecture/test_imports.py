@@ -31,13 +31,14 @@ LAYERS = {
     "metanas.categorical": Layer("", "torch"),
     "metanas.constant": Layer("", "torch"),
     "metanas.prototypes": Layer("", "torch"),
+    "metanas.viewing": Layer("", "torch"),
     "metanas.recorder": Layer("metanas.errors", "torch"),
     "metanas.parallel": Layer("metanas.errors", "torch"),
     "metanas.track": Layer("metanas.errors", "wandb rich"),
     "metanas.checkpoint": Layer(BOTTOM, "torch safetensors"),
     "metanas.relax": Layer(BOTTOM, "torch"),
     "metanas.optim": Layer(BOTTOM, "torch"),
-    "metanas.objective": Layer(f"{BOTTOM} metanas.prototypes metanas.relax tasks.episode", "torch"),
+    "metanas.objective": Layer(f"{BOTTOM} metanas.prototypes metanas.relax metanas.viewing tasks.episode", "torch"),
     "metanas.spaces": Layer(f"{BOTTOM} tasks.episode", "torch matplotlib"),
     "metanas.networks": Layer(f"{BOTTOM} metanas.spaces tasks.episode", "torch"),
     "metanas.meta": Layer(f"{BOTTOM} metanas.optim metanas.objective tasks.episode", "torch higher"),
@@ -45,11 +46,11 @@ LAYERS = {
     # source or augmentation may be asked for stands in tables of tasks.
     "metanas.config": Layer(
         "metanas.errors metanas.optim metanas.meta.adapt metanas.meta.batch metanas.recorder"
-        " tasks.catalogue tasks.augment.named",
+        " tasks.catalogue tasks.augment.named tasks.augment.views",
         "",
     ),
     "metanas.config_file": Layer("metanas.config metanas.errors", "omegaconf yaml"),
-    "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.spaces tasks", "torch"),
+    "metanas.problem": Layer(f"{BOTTOM} metanas.relax metanas.objective metanas.viewing metanas.spaces tasks", "torch"),
     "metanas.search": Layer(
         f"{BOTTOM} metanas.optim metanas.relax metanas.objective metanas.meta metanas.spaces.space tasks.episode",
         "torch",
@@ -75,7 +76,7 @@ LAYERS = {
     ),
     "metanas.run": Layer(
         f"{BOTTOM} metanas.config metanas.config_file metanas.track metanas.checkpoint"
-        " metanas.relax metanas.optim"
+        " metanas.relax metanas.optim metanas.viewing"
         " metanas.objective metanas.spaces metanas.networks metanas.meta metanas.search metanas.problem"
         " metanas.estimators metanas.explore metanas.strategies"
         " metanas.evaluate metanas.bench tasks",

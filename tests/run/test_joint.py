@@ -19,6 +19,7 @@ from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import evaluate
 from metanas.run.meta_train import meta_train
 from metanas.run.restore import restore
+from metanas.viewing import Viewing
 from tasks.episode import stack
 from tasks.errors import DataError
 
@@ -87,10 +88,10 @@ def test_the_reference_images_normalise(joint: RunDirectory) -> None:
     episodes = build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test")
     episode = stack([episodes[0]])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, 3))
-    assert objective.reference is not None
-    assert objective.reference.shape == (12, 1, 16, 16)
-    plain = torch.cat([objective.reference[None], episode.query.x], dim=1)
-    expected = replace(objective, reference=None).logits(params, plain, rows=12)[:, 12:]
+    assert objective.viewing.reference is not None
+    assert objective.viewing.reference.shape == (12, 1, 16, 16)
+    plain = torch.cat([objective.viewing.reference[None], episode.query.x], dim=1)
+    expected = replace(objective, viewing=Viewing()).logits(params, plain, rows=12)[:, 12:]
     torch.testing.assert_close(objective.logits(params, episode.query.x), expected)
 
 
@@ -106,14 +107,25 @@ def test_the_classifier_is_the_class_at_the_smallest_angle(joint: RunDirectory) 
 
 
 def test_fewer_reference_images_may_be_used_but_not_more(joint: RunDirectory) -> None:
-    few = restore(joint, joint.experiment(["adapt.reference=5"])).bench.reference
-    all_of_them = restore(joint, joint.experiment()).bench.reference
+    few = restore(joint, joint.experiment(["adapt.reference=5"])).bench.viewing.reference
+    all_of_them = restore(joint, joint.experiment()).bench.viewing.reference
     assert few is not None
     assert all_of_them is not None
     assert torch.equal(few, all_of_them[:5])
-    assert restore(joint, joint.experiment(["adapt.reference=0"])).bench.reference is None
+    assert restore(joint, joint.experiment(["adapt.reference=0"])).bench.viewing.reference is None
     with pytest.raises(ConfigError, match="adapt.reference=13 wants more training images than the 12 that this run"):
         restore(joint, joint.experiment(["adapt.reference=13"]))
+
+
+def test_views_are_looked_at_in_every_row(joint: RunDirectory, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(joint.path, run.path)
+    plain = json.loads(run.result.read_text())["baselines"]
+    seen = evaluate(run, run.experiment(["adapt.views=[flip,crop]", "evaluate.episodes=8"]), quiet=True)["baselines"]
+    assert isinstance(seen, dict)
+    assert seen.keys() == plain.keys()
+    assert seen["child_tuned"]["accuracy"] == seen["child_tuned"]["accuracy_inductive"]
+    assert seen["child_tuned"]["macs"] == plain["child_tuned"]["macs"]  # of one view
 
 
 def test_a_network_is_handed_out(joint: RunDirectory, done, tmp_path: Path) -> None:
@@ -128,7 +140,7 @@ def test_a_resumed_run_keeps_its_reference(
     again = RunDirectory(tmp_path / "again")
     shutil.copytree(joint.path, again.path)
     meta_train(asked(), again, resume=True, quiet=True)
-    first, second = (restore(run, run.experiment()).bench.reference for run in (joint, again))
+    first, second = (restore(run, run.experiment()).bench.viewing.reference for run in (joint, again))
     assert first is not None
     assert second is not None
     assert torch.equal(first, second)
@@ -157,6 +169,7 @@ def test_what_the_data_cannot_give_is_refused(
         (["meta.gradient=maml"], "task.labels=classes .* got maml and cosine"),
         (["adapt.classifier=trained"], "task.labels=classes .* got joint and trained"),
         (["data.mix=[glyphs]"], "task.labels=classes takes the classes of one data set"),
+        (["adapt.views=[turn]"], "adapt.views names views, each once, of flip, crop, got 'turn'"),
         (["task.varied=true"], "task.labels=classes shows all classes in every episode"),
         (["meta.gradient=relation", "task.labels=drawn"], "expected adapt.classifier=means, got cosine"),
     ],
