@@ -87,8 +87,7 @@ def _evaluated(result: Record) -> list[Html]:
     ]
     explanation = (
         "\N{PLUS-MINUS SIGN} is half the width of the 95 % interval of the mean over episodes. "
-        "Transductive: the query images of an episode are normalised together; inductive: with the "
-        "statistics of the support images."
+        + _normalisation(result)
     )
     return [
         page.headline(percent(result["accuracy"], result.get("ci95")), sentence + "."),
@@ -97,6 +96,20 @@ def _evaluated(result: Record) -> list[Html]:
         *_sources(result),
         *_comparison(result),
     ]
+
+
+def _normalisation(result: Record) -> str:
+    kept = result.get("reference")
+    if kept:
+        return (
+            f"All images are normalised with the statistics of {kept} training images, so that a prediction depends on "
+            "its own image and the support set alone: transductive and inductive are the same, unless a network says "
+            "that it takes the query images together."
+        )
+    return (
+        "Transductive: the query images of an episode are normalised together; inductive: with the statistics of the "
+        "support images."
+    )
 
 
 def _comparison(result: Record) -> list[Html]:

@@ -30,7 +30,7 @@ TITLES = {
     "prior_child": "one cell for all tasks, from the prior",
     "random_child": "a random cell for each task, inherited weights",
     "class_means": "nearest class mean of the deployed features",
-    "refined_means": "class means of the deployed features, refined by the query images",
+    "refined_means": "class means refined by the query images",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
 CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}

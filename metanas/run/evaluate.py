@@ -101,6 +101,8 @@ def summarise(
         "architecture": architecture(restored.bench),
         "strategy": experiment.adapt.strategy,
         "classifier": experiment.adapt.classifier,
+        "reference": experiment.adapt.reference,
+        "views": list(experiment.adapt.views),
         "episodes": headline["episodes"],
         "n_way": restored.bench.judged.n_way,
         "k_shot": restored.bench.judged.k_shot,

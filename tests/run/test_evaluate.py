@@ -46,6 +46,8 @@ def test_the_result_has_every_documented_key(done) -> None:
         "strategy": "gradient",
         "deployed": "child",
         "classifier": "trained",
+        "reference": 0,
+        "views": [],
         "episodes": 4,
         "n_way": 5,
         "k_shot": 1,

@@ -80,6 +80,7 @@ def test_no_prediction_depends_on_another_image(joint: RunDirectory) -> None:
         torch.testing.assert_close(torch.cat(alone, dim=1), together, rtol=1e-3, atol=1e-5)
     result = json.loads(joint.result.read_text())
     assert (result["accuracy"], result["n_way"]) == (result["accuracy_inductive"], 3)
+    assert "normalised with the statistics of 12 training images" in (joint.path / "report.html").read_text()
 
 
 def test_the_reference_images_normalise(joint: RunDirectory) -> None:
