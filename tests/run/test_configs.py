@@ -92,7 +92,8 @@ class TestConfiguration:
             (row,) = read_rows(directory.metrics)
             assert row["explore/candidate"] == 1
             return
-        smaller = [*SMALLER, f"space.nodes={FEWEST_NODES.get(found.space.kind, 1)}"]
+        nodes = found.space.nodes if found.space.genotype else FEWEST_NODES.get(found.space.kind, 1)
+        smaller = [*SMALLER, f"space.nodes={nodes}"]
         if found.task.labels == "classes":
             smaller.append(f"task.n_way={len(characters()['train'])}")
         meta_train(load_experiment(path, smaller), directory, quiet=True)
