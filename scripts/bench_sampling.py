@@ -26,7 +26,7 @@ from metanas.allocator import keep_freed_memory
 from metanas.config import Experiment
 from metanas.meta.batch import Executor
 from metanas.params import MetaParams
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
 from metanas.spaces.initial import initial_weights
@@ -140,8 +140,8 @@ def share(meta_batch: int) -> dict[str, Any]:
     """What part of a meta-iteration sampling takes, at the defaults."""
     experiment = Experiment()
     bench = Workbench.of(experiment)
-    data = build.dataset(experiment.data)
-    train = build.training(experiment, [data])
+    data = build_data.dataset(experiment.data)
+    train = build_data.training(experiment, [data])
     teacher = Teacher(bench, Executor(build.learner(experiment).gradient), train, ())
     start = MetaParams(initial_weights(bench.net, stream(0, "weights")), bench.space.logits())
     teacher.verdict(start, 0, 0, meta_batch)

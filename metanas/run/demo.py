@@ -4,7 +4,7 @@ from pathlib import Path
 
 from metanas.config import Experiment
 from metanas.config_file import load_experiment
-from metanas.run import build
+from metanas.run import build_data
 from metanas.run.adapt import Adapted, adapt
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate
@@ -37,8 +37,8 @@ def demo(experiment: Experiment, directory: RunDirectory, *, quiet: bool = False
 
 def write_example(experiment: Experiment, folder: Path) -> None:
     """Writes test episode 0 as a person would bring it: folders of pictures, one a class."""
-    bank = build.dataset(experiment.data)["test"]
-    spec = build.judged_spec(experiment)
+    bank = build_data.dataset(experiment.data)["test"]
+    spec = build_data.judged_spec(experiment)
     sampler = EpisodeSampler(bank, spec, experiment.seed)
     for rows in sampler.rows([0])[0].tolist():
         name = _class_of(bank, rows[0]).replace("/", "-")

@@ -14,7 +14,7 @@ from metanas.explore.explorer import Explorer, Trial, best
 from metanas.explore.growth import Growth
 from metanas.explore.progressive import Progressive
 from metanas.explore.random_cells import RandomCells
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.loop import drive, tracked
 from metanas.run.meta_trained import MetaTrained
@@ -70,9 +70,9 @@ class _Exploration:
         self.spaces = [build.space(experiment.child(n + 1, ())) for n in range(experiment.space.nodes)]
         self.growth = Growth(self.spaces)
         self.explorer = explorer(experiment, self.growth)
-        self.data = [build.dataset(experiment.data.of(name)).to(device) for name in experiment.data.sources]
+        self.data = [build_data.dataset(experiment.data.of(name)).to(device) for name in experiment.data.sources]
         for space in self.spaces:
-            space.supernet(build.spec(child))  # images that are too small for it are refused here
+            space.supernet(build_data.spec(child))  # images that are too small for it are refused here
 
     def run(self, state: Explored, *, quiet: bool, resume: bool) -> Result:
         resumed = state.iteration if resume else None

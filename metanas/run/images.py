@@ -3,7 +3,7 @@
 from metanas.config.data import Data
 from metanas.config.search import Images
 from metanas.errors import ConfigError
-from metanas.run import build
+from metanas.run import build_data
 from tasks.bank import ImageBank
 from tasks.catalogue import IMAGE_READERS
 from tasks.data_root import cache_root, data_root
@@ -26,7 +26,7 @@ def searched_images(data: Data, images: Images, seed: int) -> ImageBank:
             )
         bank = image_split(data).train
     else:
-        found = build.dataset(data)
+        found = build_data.dataset(data)
         bank = found.bank if images.classes == "all" else found[images.classes]
     if len(bank.classes) < 2:
         raise ConfigError(

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from metanas.config import Experiment
-from metanas.run import build
+from metanas.run import build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes
@@ -26,7 +26,7 @@ def judges(directory: RunDirectory, experiment: Experiment, bench: Workbench, sp
     """
     found: dict[str, Judge] = {}
     for source in experiment.evaluate.sources or experiment.data.sources:
-        data = build.dataset(experiment.data.of(source)).to(bench.device)
-        build.check_unseen(directory.experiment(), data, split)
-        found[source] = Judge(data.name, build.episodes(experiment, data, split))
+        data = build_data.dataset(experiment.data.of(source)).to(bench.device)
+        build_data.check_unseen(directory.experiment(), data, split)
+        found[source] = Judge(data.name, build_data.episodes(experiment, data, split))
     return found

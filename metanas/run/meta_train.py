@@ -11,7 +11,7 @@ from metanas.meta.batch import Executor
 from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import Metrics
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.loop import drive, is_due, tracked
 from metanas.run.outer_step import begin, outer_step, validation_scores
@@ -41,9 +41,9 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     """
     check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
     bench = Workbench.of(experiment)
-    data = [build.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
-    train = build.training(experiment, data)
-    validation = tuple(build.episodes(experiment, part, "validation") for part in data)
+    data = [build_data.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
+    train = build_data.training(experiment, data)
+    validation = tuple(build_data.episodes(experiment, part, "validation") for part in data)
     learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else begin(bench, learner)
     if not state.iteration:

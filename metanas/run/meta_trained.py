@@ -14,7 +14,7 @@ from metanas.estimators.estimator import Estimate
 from metanas.evaluate.interval import stratified
 from metanas.meta.batch import Executor
 from metanas.parallel import Crew
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.outer_step import begin, outer_step, validation_scores
 from metanas.run.reference import draw_reference
 from metanas.run.teacher import Teacher
@@ -44,8 +44,8 @@ class MetaTrained:
         teacher = Teacher(
             bench,
             Executor(learner.gradient, experiment.meta.execute, experiment.inner.engine),
-            build.training(experiment, self.data),
-            tuple(build.episodes(experiment, part, "validation") for part in self.data),
+            build_data.training(experiment, self.data),
+            tuple(build_data.episodes(experiment, part, "validation") for part in self.data),
         )
         state = begin(bench, learner)
         with Crew(teacher, build.processes(experiment)) as crew:

@@ -13,7 +13,7 @@ from metanas.params import MetaParams, of_task
 from metanas.problem import Choice, Problem, as_decoded
 from metanas.recorder import check_engine
 from metanas.relax.relaxation import Relaxation
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.posterior import Posterior
 from metanas.strategies.strategy import Strategy, tune
@@ -53,7 +53,7 @@ class Workbench:
                 f"{what} has nothing to decide: expected adapt.strategy=gradient "
                 f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
             )
-        spec = build.spec(experiment)
+        spec = build_data.spec(experiment)
         device = build.device(experiment)
         check_engine(experiment.inner.engine, device)
         return Workbench(
@@ -85,7 +85,7 @@ class Workbench:
     @property
     def judged(self) -> TaskSpec:
         """The shape of the episodes of validation and evaluation; `spec` is that of meta-training."""
-        return build.judged_spec(self.experiment)
+        return build_data.judged_spec(self.experiment)
 
     @property
     def precision(self) -> torch.dtype:

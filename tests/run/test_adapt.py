@@ -16,7 +16,7 @@ from metanas.config import Experiment
 from metanas.evaluate.accuracy import accuracies, predictions
 from metanas.objective import Classification
 from metanas.params import MetaParams
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.adapt import Adapted, adapt
 from metanas.run.directory import RunDirectory
 from metanas.run.restore import restore
@@ -140,7 +140,7 @@ def test_adapting_is_what_the_evaluation_scores(transductive: bool, done, tmp_pa
 
 
 def test_the_example_is_the_first_test_episode(done) -> None:
-    episode = build.episodes(done.experiment, build.dataset(done.experiment.data), "test")[0]
+    episode = build_data.episodes(done.experiment, build_data.dataset(done.experiment.data), "test")[0]
     for part, batch in (("support", episode.support), ("query", episode.query)):
         written = batch_of(done.example / part).x
         assert sorted(x.flatten().tolist() for x in written) == sorted(x.flatten().tolist() for x in batch.x)

@@ -7,7 +7,7 @@ import torch
 
 from metanas.config import Experiment
 from metanas.config_file import load_experiment
-from metanas.run import build
+from metanas.run import build_data
 from tasks.augment import AUGMENTATIONS
 
 ALL = f"meta.augment=[{','.join(AUGMENTATIONS)}]"
@@ -17,7 +17,7 @@ COLOURS = ["data.source=glyphs", "data.channels=3"]
 def training(*overrides: str) -> tuple[Experiment, torch.Tensor, torch.Tensor]:
     """Support and query images of the training episodes 0 and 1."""
     experiment = load_experiment(None, [*COLOURS, *overrides])
-    (stack,) = build.training(experiment, [build.dataset(experiment.data)]).stacks([0, 1])
+    (stack,) = build_data.training(experiment, [build_data.dataset(experiment.data)]).stacks([0, 1])
     return experiment, stack.episode.support.x, stack.episode.query.x
 
 
@@ -38,9 +38,9 @@ def test_every_name_does_something(name: str) -> None:
 
 def test_images_that_judge_stay_as_they_are() -> None:
     plain, changed = (load_experiment(None, [*COLOURS, *more]) for more in ([], [ALL]))
-    found = build.dataset(plain.data)
+    found = build_data.dataset(plain.data)
     for split in ("validation", "test"):
-        first, second = (build.episodes(experiment, found, split)[0] for experiment in (plain, changed))
+        first, second = (build_data.episodes(experiment, found, split)[0] for experiment in (plain, changed))
         assert torch.equal(first.support.x, second.support.x)
         assert torch.equal(first.query.x, second.query.x)
 
@@ -48,8 +48,8 @@ def test_images_that_judge_stay_as_they_are() -> None:
 def test_every_member_of_a_mixture_is_augmented_and_keeps_its_name(small_cifar: Path) -> None:
     overrides = ["data.source=cifar_fs", "data.mix=[glyphs]", "data.channels=3", f"data.root={small_cifar}"]
     plain, changed = (load_experiment(None, ["task.n_query=1", *overrides, *more]) for more in ([], [ALL]))
-    parts = [build.dataset(plain.data.of(name)) for name in plain.data.sources]
-    before, after = build.training(plain, parts), build.training(changed, parts)
+    parts = [build_data.dataset(plain.data.of(name)) for name in plain.data.sources]
+    before, after = build_data.training(plain, parts), build_data.training(changed, parts)
     for i in range(6):
         assert before.member_of(i) == after.member_of(i)  # type: ignore[attr-defined]
         assert not torch.equal(before[i].support.x, after[i].support.x)

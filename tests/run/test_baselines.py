@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from metanas.config import Experiment
 from metanas.evaluate.accuracy import accuracies
-from metanas.run import build
+from metanas.run import build_data
 from metanas.run.adapt import adapt
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import evaluate
@@ -63,7 +63,7 @@ class TestFixedArchitecture:
 
     def test_the_headline_is_the_network_that_is_deployed(self, fixed: RunDirectory) -> None:
         bench, state, _ = restore(fixed, fixed.experiment())
-        episodes = build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test")
+        episodes = build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")
         episode = stack([episodes[i] for i in range(4)])
         objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
         found = accuracies(objective, params, episode, transductive=False)
@@ -97,7 +97,7 @@ class TestFixedArchitecture:
 def test_class_means_know_the_support_by_heart(copied: RunDirectory) -> None:
     """One shot: each support image is its own class mean."""
     bench, state, _ = restore(copied, copied.experiment(["adapt.classifier=means"]))
-    episode = stack([build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test")[0]])
+    episode = stack([build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")[0]])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
     assert torch.equal(objective.logits(params, episode.support.x).argmax(-1), episode.support.y)
 

@@ -8,7 +8,7 @@ from metanas.meta.metric import Metric
 from metanas.objective import Classification
 from metanas.optim import Adam, Sgd
 from metanas.params import MetaParams, leaves, tree_map
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.build_search import METHODS
 from metanas.search.first_order import first_order
 from metanas.search.joint import both
@@ -54,7 +54,7 @@ EPISODES = Episode(images("support", 1), images("query", 2))
 def verdict(overrides: list[str]) -> MetaParams:
     experiment = load_experiment(None, [*SMALL, *overrides])
     space = build.space(experiment)
-    net = space.supernet(build.spec(experiment))
+    net = space.supernet(build_data.spec(experiment))
     relaxation = build.relaxation(experiment, space)
     start = MetaParams(initial_weights(net, stream(0, "weights")), space.logits())
     noise = relaxation.draw(start.arch, stream(0, "noise"))
@@ -95,7 +95,7 @@ def test_the_steps_of_a_search(method: str, kind: str) -> None:
         sizes += ["space.cells=null", "search.stage_cells=[3]", "search.stage_ops=[8]", "search.stage_drop=[0.0]"]
     experiment = load_search(None, [f"space.kind={kind}", "space.width=4", f"search.method={method}", *sizes])
     space = build.space(experiment)
-    net = space.supernet(build.spec(load_experiment(None, SMALL)))
+    net = space.supernet(build_data.spec(load_experiment(None, SMALL)))
     searcher = METHODS[method](net, space, Sgd(), Adam(clip=0.0))
     start = MetaParams(initial_weights(net, stream(0, "weights")), space.logits())
     noise = searcher.relaxation.draw(start.arch, stream(0, "noise"))

@@ -15,7 +15,7 @@ from metanas.meta.joint import Joint
 from metanas.meta.maml import Maml
 from metanas.meta.reptile import Reptile
 from metanas.meta.variational import Variational
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.build_search import SearchBench
 from metanas.run.workbench import Workbench
 from tasks.errors import DataError
@@ -60,8 +60,8 @@ def test_every_meta_gradient_has_its_name(overrides: list[str], expected: MetaGr
 def test_sources_are_drawn_as_often_as_the_configuration_says(override: str, share: float, pictures: Path) -> None:
     overrides = ["data.mix=[folder]", "data.channels=3", "data.resolution=16", f"data.root={pictures}", override]
     experiment = load_experiment(None, ["task.n_query=1", *overrides])
-    parts = [build.dataset(experiment.data.of(name)) for name in experiment.data.sources]
-    episodes = build.training(experiment, parts)
+    parts = [build_data.dataset(experiment.data.of(name)) for name in experiment.data.sources]
+    episodes = build_data.training(experiment, parts)
     assert isinstance(episodes, Mixture)
     assert {episodes[i].support.x.shape for i in range(20)} == {(5, 3, 16, 16)}
     drawn = sum(episodes.member_of(i) for i in range(400)) / 400
@@ -75,7 +75,7 @@ def test_too_many_queries_name_the_key_that_asks_for_them(split: SplitName, key:
     small = ["data.source=folder", "data.channels=3", "data.resolution=16", f"data.root={pictures}", "task.n_way=2"]
     experiment = load_experiment(None, [*small, "task.n_query=5", "evaluate.n_query=5"])
     with pytest.raises(DataError, match=rf"{split}: class .* need 6; .* \({split} episodes take n_query from {key}\)$"):
-        build.episodes(experiment, build.dataset(experiment.data), split)
+        build_data.episodes(experiment, build_data.dataset(experiment.data), split)
 
 
 class TestEngine:

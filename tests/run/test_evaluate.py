@@ -12,7 +12,7 @@ from metanas.config.judging import METHODS
 from metanas.errors import CheckpointError, ConfigError
 from metanas.evaluate.accuracy import accuracies
 from metanas.evaluate.interval import interval
-from metanas.run import build
+from metanas.run import build_data
 from metanas.run.comparison import Comparison, Examiner
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate
@@ -175,7 +175,7 @@ def test_validation_scores_what_an_evaluation_of_the_same_episodes_scores(
 def test_too_little_memory_for_a_call_changes_no_score(done, monkeypatch: pytest.MonkeyPatch) -> None:
     """But those of random cells, which are drawn for each call."""
     bench, state, _ = restore(done.directory, done.experiment)
-    episodes = build.episodes(done.experiment, build.dataset(done.experiment.data), "test")
+    episodes = build_data.episodes(done.experiment, build_data.dataset(done.experiment.data), "test")
     start, add = state.learner.params, Comparison.add
 
     def add_one(self: Comparison, stack: Stack) -> None:
@@ -196,7 +196,7 @@ def test_the_accuracy_is_the_mean_over_episodes_alone(done) -> None:
     """Tasks that are folded into one call do not see each other."""
     experiment = replace(done.experiment, evaluate=replace(done.experiment.evaluate, checkpoint="best"))
     bench, state, _ = restore(done.directory, experiment)
-    episodes = build.episodes(experiment, build.dataset(experiment.data), "test")
+    episodes = build_data.episodes(experiment, build_data.dataset(experiment.data), "test")
     alone = []
     for i in range(4):
         episode = stack([episodes[i]])
@@ -320,8 +320,8 @@ def test_every_row_of_a_comparison_can_be_asked_for() -> None:
 def test_differences_are_of_the_same_episodes(copied: RunDirectory) -> None:
     restored = restore(copied, copied.experiment())
     comparison = Comparison(restored.bench, restored.state.learner.params)
-    data = build.dataset(restored.bench.experiment.data)
-    for stack_of_two in build.episodes(restored.bench.experiment, data, "test").stacks(range(4)):
+    data = build_data.dataset(restored.bench.experiment.data)
+    for stack_of_two in build_data.episodes(restored.bench.experiment, data, "test").stacks(range(4)):
         comparison.add(stack_of_two)
     costs = {genotype: Cost(1, 1) for genotype in comparison.genotypes()}
     deployed = comparison.scores["child_tuned"].transductive

@@ -13,7 +13,7 @@ from PIL import Image
 from metanas.config import Experiment
 from metanas.errors import ConfigError
 from metanas.evaluate.accuracy import predictions
-from metanas.run import build
+from metanas.run import build_data
 from metanas.run.adapt import adapt
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import evaluate
@@ -53,21 +53,21 @@ def joint(asked: Callable[..., Experiment], tmp_path_factory: pytest.TempPathFac
 
 def test_labels_are_classes_in_training_alone(asked: Callable[..., Experiment]) -> None:
     experiment = asked()
-    data = build.dataset(experiment.data)
-    train = build.training(experiment, [data])
+    data = build_data.dataset(experiment.data)
+    train = build_data.training(experiment, [data])
     for i in range(3):
         episode = train[i]
         for batch in episode:
             for image, label in zip(batch.x, batch.y.tolist(), strict=True):
                 pixels = (image * 255).round().byte()
                 assert any(torch.equal(pixels, known) for known in data["train"].images_of(f"train-{label}"))
-    judged = [build.episodes(experiment, data, "test")[i].support.x.sum((1, 2, 3)).argsort() for i in range(8)]
+    judged = [build_data.episodes(experiment, data, "test")[i].support.x.sum((1, 2, 3)).argsort() for i in range(8)]
     assert len({tuple(order.tolist()) for order in judged}) > 1  # labelled anew in every episode
 
 
 def test_no_prediction_depends_on_another_image(joint: RunDirectory) -> None:
     bench, state, _ = restore(joint, joint.experiment())
-    episodes = build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test")
+    episodes = build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")
     episode = stack([episodes[i] for i in range(2)])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, 3))
     x = episode.query.x
@@ -86,7 +86,7 @@ def test_no_prediction_depends_on_another_image(joint: RunDirectory) -> None:
 def test_the_reference_images_normalise(joint: RunDirectory) -> None:
     """As if they stood in front of the batch, and nothing of them is in what comes out."""
     bench, state, _ = restore(joint, joint.experiment())
-    episodes = build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test")
+    episodes = build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")
     episode = stack([episodes[0]])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, 3))
     assert objective.viewing.reference is not None
@@ -98,7 +98,7 @@ def test_the_reference_images_normalise(joint: RunDirectory) -> None:
 
 def test_the_classifier_is_the_class_at_the_smallest_angle(joint: RunDirectory) -> None:
     bench, state, _ = restore(joint, joint.experiment())
-    episodes = build.episodes(bench.experiment, build.dataset(bench.experiment.data), "test")
+    episodes = build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")
     episode = stack([episodes[i] for i in range(3)])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, 3))
     support, query = (objective.features(params, batch.x) for batch in episode)

@@ -14,7 +14,7 @@ from metanas.meta.learner import Descent, DescentState
 from metanas.meta.maml import Maml
 from metanas.optim import Adam
 from metanas.params import MetaParams
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.meta_train import meta_train
 from metanas.run.outer_step import begin
@@ -65,7 +65,7 @@ def test_episodes_and_data_sets_are_named(
 def test_losses_of_episodes_of_many_shapes_come_in_their_order(tiny: Tiny) -> None:
     experiment = tiny("task.varied=true", "task.n_way=4", "task.least_way=2", "task.k_shot=3", "task.most_support=8")
     bench, learner = Workbench.of(experiment), build.learner(experiment)
-    train = build.training(experiment, [build.dataset(experiment.data)])
+    train = build_data.training(experiment, [build_data.dataset(experiment.data)])
     teacher = Teacher(bench, Executor(learner.gradient), train, ())
     start = begin(bench, learner).learner.params
     together = teacher.verdict(start, 0, 0, 8).query_loss

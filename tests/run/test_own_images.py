@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from metanas.config import Experiment
-from metanas.run import build
+from metanas.run import build_data
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_what_is_left_out_is_counted(
 ) -> None:
     damage(mine)
     with caplog.at_level(logging.WARNING):
-        found = build.dataset(tiny(*settings, f"data.{key}=true").data)
+        found = build_data.dataset(tiny(*settings, f"data.{key}=true").data)
     assert caplog.messages == [message.replace("ROOT", str(mine))]
     assert len(found.bank) == left
 
@@ -116,7 +116,7 @@ def test_grey_among_colours_becomes_three_equal_channels(
     def is_grey(pixels: torch.Tensor) -> list[bool]:
         return [torch.equal(x[0], x[1]) and torch.equal(x[1], x[2]) for x in pixels]
 
-    found = build.dataset(tiny(*settings).data).bank
+    found = build_data.dataset(tiny(*settings).data).bank
     assert is_grey(found.images_of("a")) == [True, False, False, False, False, False]
     assert not any(is_grey(found.images_of("b")))
     with Image.open(mine / "train/a/0.png") as picture:
@@ -125,7 +125,7 @@ def test_grey_among_colours_becomes_three_equal_channels(
 
 
 def test_colours_among_grey_become_luma(tiny: Callable[..., Experiment], mine: Path, settings: list[str]) -> None:
-    found = build.dataset(tiny(*settings, "data.channels=1").data).bank
+    found = build_data.dataset(tiny(*settings, "data.channels=1").data).bank
     assert found.image == (1, 16, 16)
     with Image.open(mine / "train/b/0.png") as picture:
         red, green, blue = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(-1, 3).double().T

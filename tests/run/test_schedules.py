@@ -16,7 +16,7 @@ from metanas.evaluate.interval import Interval, interval
 from metanas.meta.batch import Executor
 from metanas.parallel import Crew
 from metanas.params import MetaParams
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupted
 from metanas.run.meta_train import _Loop, meta_train
@@ -171,8 +171,8 @@ def test_accuracy_does_not_fall_when_the_logits_begin_to_move() -> None:
     def run(warmup: float, shown: Sequence[int]) -> tuple[dict[int, MetaParams], dict[int, list[float]]]:
         """The start after some outer steps, and what the networks that adapt from it score on each episode."""
         experiment = load_experiment(config, [*small, *maml, *rates, *rest, f"meta.warmup={warmup}"])
-        bench, learner, data = Workbench.of(experiment), build.learner(experiment), build.dataset(experiment.data)
-        train, judge = build.training(experiment, [data]), build.episodes(experiment, data, "validation")
+        bench, learner, data = Workbench.of(experiment), build.learner(experiment), build_data.dataset(experiment.data)
+        train, judge = build_data.training(experiment, [data]), build_data.episodes(experiment, data, "validation")
         teacher = Teacher(bench, Executor(learner.gradient), train, (judge,))
         state, starts = begin(bench, learner), {}
         with Crew(teacher, 1) as crew:

@@ -1,0 +1,114 @@
+"""From a configuration to its data sets and episodes."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from metanas.config import Data, Experiment
+from tasks.augment import AUGMENTATIONS, Augmented, rotations
+from tasks.catalogue import CARDS, IMAGE_READERS, READERS
+from tasks.channels import with_channels
+from tasks.data_root import cache_root, data_root
+from tasks.dataset import Dataset
+from tasks.duplicates import without_duplicates
+from tasks.episode import Episodes, TaskSpec
+from tasks.errors import DataError, TooFewImages
+from tasks.mixture import Mixture, check_mixable
+from tasks.sampler import EpisodeSampler
+from tasks.sources.folder import folder
+from tasks.sources.glyphs import glyphs
+from tasks.split import HELD_OUT, SplitName, refuse_seen
+from tasks.varied import VariedSampler
+
+_LOG = logging.getLogger(__name__)
+
+
+def dataset(data: Data) -> Dataset:
+    """The data set; raises `DataError` where it is missing or damaged."""
+    read = _read(data)
+    found = with_channels(without_duplicates(read) if data.drop_duplicates else read, data.channels)
+    if found.bank.skipped:
+        _LOG.warning(
+            "%s: left out %d file%s that cannot be read, first %s",
+            data.source,
+            len(found.bank.skipped),
+            "" if len(found.bank.skipped) == 1 else "s",
+            found.bank.skipped[0],
+        )
+    return rotations(found) if data.rotations else found
+
+
+def _read(data: Data) -> Dataset:
+    if data.source == "glyphs":
+        return glyphs(data.resolution, cache=cache_root())
+    if data.source in IMAGE_READERS:
+        others = ", ".join(name for name in CARDS if name not in IMAGE_READERS)
+        raise DataError(
+            f"expected a data set that holds out classes for validation and test, got {data.source}, which shows the "
+            f"same {CARDS[data.source].shared} classes in training and test; choose one of {others}"
+        )
+    root = data_root(data.root)
+    if data.source == "folder":
+        image = (data.channels, data.resolution, data.resolution)
+        return folder(root, image, skip_corrupt=data.skip_corrupt, allow_duplicates=data.drop_duplicates)
+    return READERS[data.source](root, data.resolution, cache_root(), skip_corrupt=data.skip_corrupt)
+
+
+def spec(experiment: Experiment) -> TaskSpec:
+    """The shape of the episodes of meta-training."""
+    data, task = experiment.data, experiment.task
+    image = (data.channels, data.resolution, data.resolution)
+    return TaskSpec(task.n_way, task.k_shot, task.n_query, image, task.varied)
+
+
+def judged_spec(experiment: Experiment) -> TaskSpec:
+    """The shape of the episodes of validation and evaluation."""
+    trained, judging = spec(experiment), experiment.evaluate
+    return replace(
+        trained,
+        n_way=judging.n_way or trained.n_way,
+        k_shot=judging.k_shot or trained.k_shot,
+        n_query=judging.n_query,
+    )
+
+
+def episodes(experiment: Experiment, found: Dataset, split: SplitName) -> Episodes:
+    """The episodes of one split on the device of `found`, the same for every method that is compared on them."""
+    bank = found[split]  # its name holds the split, so no two splits draw alike
+    is_trained, task, seed = split == "train", experiment.task, experiment.seed
+    shape = spec(experiment) if is_trained else judged_spec(experiment)
+    if task.varied:
+        return VariedSampler(bank, shape, seed, least_way=task.least_way, most_support=task.most_support)
+    try:
+        return EpisodeSampler(bank, shape, seed, by_class=is_trained and task.labels == "classes")
+    except TooFewImages as error:
+        key = "task.n_query" if is_trained else "evaluate.n_query"
+        raise DataError(f"{error} ({split} episodes take n_query from {key})") from error
+
+
+def training(experiment: Experiment, parts: Sequence[Dataset]) -> Episodes:
+    """The episodes of meta-training: those of the data sets `parts`, `data.source` first, augmented and mixed."""
+    data = experiment.data
+    check_mixable(parts)
+    members = [_augmented(experiment, episodes(experiment, part, "train")) for part in parts]
+    if len(members) == 1:
+        return members[0]
+    weights = [len(part.split.train) for part in parts] if data.mixing == "proportional" else None
+    return Mixture(members, experiment.seed, data.weights or weights)
+
+
+def _augmented(experiment: Experiment, found: Episodes) -> Episodes:
+    """Training episodes as `meta.augment` changes their images."""
+    names = experiment.meta.augment
+    if not names:
+        return found
+    changes = [AUGMENTATIONS[name](experiment.data.resolution) for name in names]
+    return Augmented(found, changes, experiment.seed, query=True)
+
+
+def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
+    """Raises `DataError` when `split` of `found` holds out what the run `trained` on as another published data set."""
+    for name in trained.data.sources:
+        published = CARDS[name].split
+        if published is not None and split in HELD_OUT:
+            refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")
