@@ -23,9 +23,9 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 """Logits `[*tasks, n, n_way]` and labels `[*tasks, n]` to the mean loss of each task, shape [*tasks]."""
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy in nats; a `Criterion`."""
-    loss = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none")
+def cross_entropy(logits: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy in nats; a `Criterion`. `smoothing` is the share of a label that all classes get alike."""
+    loss = F.cross_entropy(logits.flatten(0, -2), y.flatten(), reduction="none", label_smoothing=smoothing)
     return loss.view(y.shape).mean(-1)
 
 

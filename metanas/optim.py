@@ -5,7 +5,7 @@ Weights, architecture logits and learned rates are groups with constants of thei
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -104,14 +104,41 @@ class Adam:
                 for tensors, vector in zip(updated, (p, m, v), strict=True):
                     tensors.extend(_split(vector, params.arch))
                 continue
-            g = factor * g + decay * p
-            m = beta1 * m + (1 - beta1) * g
-            v = self.beta2 * v + (1 - self.beta2) * g * g
-            direction = (m / (1 - beta1**t)) / ((v / (1 - self.beta2**t)).sqrt() + self.eps)
+            direction, m, v = self._direction(part, factor * g + decay * p, m, v, t, beta1)
             for tensors, vector in zip(updated, (p - scale * lr * direction, m, v), strict=True):
                 tensors.extend(_split(vector, getattr(params, part)))
         moved, first, second = (like(params, tensors) for tensors in updated)
         return moved, AdamState(step, first, second, rested)
+
+    def _direction(
+        self, part: str, g: Tensor, m: Tensor, v: Tensor, t: int, beta1: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the group `part` moves along, against the sign, in its update number `t`, and its new moments."""
+        del part
+        m = beta1 * m + (1 - beta1) * g
+        v = self.beta2 * v + (1 - self.beta2) * g * g
+        return (m / (1 - beta1**t)) / ((v / (1 - self.beta2**t)).sqrt() + self.eps), m, v
+
+
+@dataclass(frozen=True)
+class Outer(Adam):
+    """The outer loop's optimiser: Adam for logits and learned rates, and for the weights Adam or momentum.
+
+    Momentum is Nesterov's in torch's form (Sutskever et al. 2013), with `beta1_weights` as its constant: buffer =
+    momentum * buffer + gradient, and the weights move along gradient + momentum * buffer. The buffer takes the place
+    of Adam's first moment; its second stays zero.
+    """
+
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Of the weights. `sgd` has momentum, and wants a step size ten to a hundred times as long."""
+
+    def _direction(
+        self, part: str, g: Tensor, m: Tensor, v: Tensor, t: int, beta1: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if self.optimiser == "adam" or part != "weights":
+            return super()._direction(part, g, m, v, t, beta1)
+        m = beta1 * m + g
+        return g + beta1 * m, m, v
 
 
 def _flat(tensors: Params) -> Tensor:

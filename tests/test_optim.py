@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metanas.errors import ConfigError
-from metanas.optim import Adam, Sgd
+from metanas.optim import Adam, Outer, Sgd
 from metanas.params import MetaParams, leaves, tree_map
 
 
@@ -109,6 +109,27 @@ def test_ranges_are_checked_by_name() -> None:
         Adam(lr_weights=-1)
     with pytest.raises(ConfigError, match=r"outer.beta2 must be in \[0, 1\), got 1"):
         Adam(beta2=1)
+
+
+def test_outer_momentum_equals_torch_and_leaves_the_other_groups_to_adam() -> None:
+    params = start()._replace(rates={"a": torch.ones(1, 1, 1, dtype=torch.float64)})
+    sgd = Outer(lr_weights=0.1, decay_weights=5e-4, clip=0.0, optimiser="sgd")
+    adam = Outer(lr_weights=0.1, decay_weights=5e-4, clip=0.0)
+    mine = [w.clone().requires_grad_() for w in params.weights.values()]
+    theirs = torch.optim.SGD(mine, lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    moved, state = params, sgd.init(params)
+    other, other_state = params, adam.init(params)
+    for i in range(6):
+        resting = i == 2
+        moved, state = sgd.update(tree_map(torch.sin, moved), state, moved, rest_arch=resting)
+        other, other_state = adam.update(tree_map(torch.sin, other), other_state, other, rest_arch=resting)
+        for w in mine:
+            w.grad = w.detach().sin()
+        theirs.step()
+    for a, b in zip(moved.weights.values(), mine, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-10, atol=1e-12)
+    assert torch.equal(moved.arch["normal"], other.arch["normal"])
+    assert torch.equal(moved.rates["a"], other.rates["a"])
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.5, 1e6])

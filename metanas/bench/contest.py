@@ -15,7 +15,7 @@ from metanas.meta.batch import Executor
 from metanas.meta.learner import Descent
 from metanas.meta.maml import Maml
 from metanas.objective import LossFn
-from metanas.optim import Adam
+from metanas.optim import Outer
 from metanas.params import MetaParams, detach, leaves, spread
 from metanas.recorder import is_recorded, recorded
 from metanas.search.arch_gradient import ArchGradient, WeightStep
@@ -80,7 +80,7 @@ def meta_iteration(setting: Setting) -> Contest:
     """The exact MAML gradient of a meta-batch, and Adam's step."""
     start, episodes = setting.start(), setting.episodes(setting.tasks)
     steps, loss = inner(setting, first_order=False), setting.objective()
-    learner = Descent(Maml(steps), Adam())
+    learner = Descent(Maml(steps), Outer())
     state = learner.init(start)
 
     def ours(way: Way) -> Work:
@@ -95,7 +95,7 @@ def meta_iteration(setting: Setting) -> Contest:
 
 
 def _textbook_iteration(book: Textbook, start: MetaParams, episodes: Episode, steps: Inner) -> Work:
-    ours = Adam()
+    ours = Outer()
     optimiser = torch.optim.Adam(
         [
             {"params": list(start.weights.values()), "lr": ours.lr_weights},

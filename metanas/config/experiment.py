@@ -11,7 +11,7 @@ from metanas.config.ranges import between, check_name
 from metanas.config.tracking import Track
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
-from metanas.optim import Adam
+from metanas.optim import Outer
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Experiment:
     space: Space = field(default_factory=Space)
     relax: Relax = field(default_factory=Relax)
     inner: Inner = field(default_factory=Inner)
-    outer: Adam = field(default_factory=Adam)
+    outer: Outer = field(default_factory=Outer)
     meta: Meta = field(default_factory=Meta)
     adapt: Adapt = field(default_factory=Adapt)
     evaluate: Evaluate = field(default_factory=Evaluate)
@@ -64,6 +64,11 @@ class Experiment:
                 raise ConfigError(
                     f"task.labels=classes takes the classes of one data set for labels, got data.mix={self.data.mix}"
                 )
+        elif self.meta.smoothing:
+            raise ConfigError(
+                f"meta.smoothing={self.meta.smoothing} softens the labels of one classifier of all classes: expected "
+                f"task.labels=classes, got {self.task.labels}; set meta.smoothing=0"
+            )
         if (self.evaluate.n_way or 0) > self.task.n_way:
             raise ConfigError(
                 f"evaluate.n_way={self.evaluate.n_way} classes are more than task.n_way={self.task.n_way} taught a "

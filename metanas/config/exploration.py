@@ -13,7 +13,7 @@ from metanas.config.ranges import between, check_name
 from metanas.config.tracking import EpochTrack, Track
 from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner
-from metanas.optim import Adam
+from metanas.optim import Outer
 
 GROWING = ("fewshot", "darts", "metanas")
 """Spaces whose cells can have any number of nodes."""
@@ -53,7 +53,7 @@ class Exploration:
     task: Task = field(default_factory=Task)
     space: Space = field(default_factory=Space)
     inner: Inner = field(default_factory=Inner)
-    outer: Adam = field(default_factory=Adam)
+    outer: Outer = field(default_factory=Outer)
     meta: Meta = field(default_factory=Meta)
     adapt: Adapt = field(default_factory=Adapt)
     evaluate: Evaluate = field(default_factory=Evaluate)

@@ -41,6 +41,9 @@ class Meta:
     by up to an eighth of the resolution, `flip` mirrors (not for letters), `jitter` changes brightness, contrast and
     saturation by up to 0.4, `cutout` blackens a square of a quarter of the resolution. Validation, evaluation and
     adaptation see images as they are."""
+    smoothing: float = 0.0
+    """Share of a label that is spread over all classes alike, 0 to 1, for task.labels=classes (Szegedy et al. 2016,
+    arXiv 1512.00567, section 7)."""
     arch_std: float = 0.1
     """Standard deviation of the first logits. DARTS starts at 0.001; straight-through gates need enough for the tasks
     of a meta-batch to agree on most operations, or no operation is trained for long."""
@@ -76,6 +79,7 @@ class Meta:
                     f"meta.augment must name each of {', '.join(AUGMENTATIONS)} at most once, got {name!r} in "
                     f"{self.augment}"
                 )
+        between("meta.smoothing", self.smoothing, 0.0, 1.0)
         between("meta.arch_std", self.arch_std, 0.0, 100.0)
         between("meta.cg_steps", self.cg_steps, 0, 10**6)
         between("meta.warmup", self.warmup, 0.0, 1.0)

@@ -10,7 +10,7 @@ import torch
 from metanas.errors import NonFiniteError
 from metanas.meta.batch import merge
 from metanas.meta.gradient import MetaGradient, Verdict
-from metanas.optim import Adam, AdamState
+from metanas.optim import AdamState, Outer
 from metanas.params import MetaParams, Metrics, tree_map, tree_norm
 
 
@@ -51,10 +51,10 @@ class MetaLearner(Protocol):
 
 @dataclass(frozen=True)
 class Descent:
-    """Adam on the mean meta-gradient of a meta-batch; implements `MetaLearner`."""
+    """Gradient descent on the mean meta-gradient of a meta-batch; implements `MetaLearner`."""
 
     gradient: MetaGradient
-    optimiser: Adam
+    optimiser: Outer
 
     def init(self, start: MetaParams) -> DescentState:
         """See `MetaLearner`."""

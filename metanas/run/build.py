@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy
 import torch
@@ -148,7 +149,9 @@ def precision(given: Space) -> torch.dtype:
 
 def criterion(experiment: Experiment) -> Criterion:
     """What is learned to be small."""
-    return relation_error if experiment.meta.gradient == "relation" else cross_entropy
+    if experiment.meta.gradient == "relation":
+        return relation_error
+    return partial(cross_entropy, smoothing=experiment.meta.smoothing)
 
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:

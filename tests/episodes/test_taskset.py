@@ -15,7 +15,7 @@ from metanas.meta.adapt import Inner
 from metanas.meta.learner import Descent
 from metanas.meta.maml import Maml
 from metanas.objective import Classification
-from metanas.optim import Adam
+from metanas.optim import Outer
 from metanas.params import MetaParams
 from metanas.relax.softmax import Softmax
 from metanas.spaces.fewshot import FewShot
@@ -234,7 +234,7 @@ def test_our_maml_learns_from_learn2learns_tasks(learn2learn: ModuleType) -> Non
     space = FewShot(width=4, nodes=2)
     net = space.supernet(GLYPHS)
     loss = Classification(net, Softmax())
-    learner = Descent(Maml(Inner(steps=2, lr_weights=0.3)), Adam())
+    learner = Descent(Maml(Inner(steps=2, lr_weights=0.3)), Outer())
     state = learner.init(MetaParams(initial_weights(net, stream(0, "weights")), space.logits()))
     losses = []
     for _ in range(15):

@@ -13,7 +13,7 @@ from PIL import Image
 from metanas.config import Experiment
 from metanas.errors import ConfigError
 from metanas.evaluate.accuracy import predictions
-from metanas.run import build_data
+from metanas.run import build, build_data
 from metanas.run.adapt import adapt
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import evaluate
@@ -63,6 +63,13 @@ def test_labels_are_classes_in_training_alone(asked: Callable[..., Experiment]) 
                 assert any(torch.equal(pixels, known) for known in data["train"].images_of(f"train-{label}"))
     judged = [build_data.episodes(experiment, data, "test")[i].support.x.sum((1, 2, 3)).argsort() for i in range(8)]
     assert len({tuple(order.tolist()) for order in judged}) > 1  # labelled anew in every episode
+
+
+def test_smoothing_spreads_a_share_of_every_label(asked: Callable[..., Experiment]) -> None:
+    logits, y = torch.randn(2, 5, 6, dtype=torch.float64), torch.arange(10).view(2, 5) % 6
+    wanted = 0.7 * torch.nn.functional.one_hot(y, 6) + 0.3 / 6
+    expected = -(wanted * logits.log_softmax(-1)).sum(-1).mean(-1)
+    torch.testing.assert_close(build.criterion(asked("meta.smoothing=0.3"))(logits, y), expected)
 
 
 def test_no_prediction_depends_on_another_image(joint: RunDirectory) -> None:
@@ -172,6 +179,8 @@ def test_what_the_data_cannot_give_is_refused(
         (["data.mix=[glyphs]"], "task.labels=classes takes the classes of one data set"),
         (["adapt.views=[turn]"], "adapt.views names views, each once, of flip, crop, got 'turn'"),
         (["task.varied=true"], "task.labels=classes shows all classes in every episode"),
+        (["meta.smoothing=0.1", "task.labels=drawn"], "expected task.labels=classes, got drawn; set meta.smoothing=0"),
+        (["meta.smoothing=1.1"], r"meta.smoothing must be in 0.0..1.0, got 1.1"),
         (["meta.gradient=relation", "task.labels=drawn"], "expected adapt.classifier=means, got cosine"),
     ],
 )

@@ -12,7 +12,7 @@ from metanas.meta.batch import Executor
 from metanas.meta.gradient import Verdict
 from metanas.meta.learner import Descent, DescentState
 from metanas.meta.maml import Maml
-from metanas.optim import Adam
+from metanas.optim import Outer
 from metanas.params import MetaParams
 from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
@@ -42,7 +42,7 @@ def verdict(slope: float, *losses: float) -> Verdict:
     ids=["a loss", "an infinite loss", "the gradient of a part", "a sum that is too large"],
 )
 def test_the_tasks_at_fault_are_known(verdicts: list[Verdict], tasks: tuple[int, ...], what: str) -> None:
-    learner = Descent(Maml(Experiment().inner), Adam())
+    learner = Descent(Maml(Experiment().inner), Outer())
     state: DescentState = learner.init(MetaParams({"w": torch.zeros(1)}, {}))
     with pytest.raises(NonFiniteError, match=f"the {what}.* is not finite") as caught:
         learner.step(state, verdicts, 1.0)
