@@ -1,5 +1,7 @@
 """Classes as points among features: means of a support set, and means that unlabelled images have refined."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,27 +28,50 @@ def directions(features: Tensor, y: Tensor, n_way: int) -> Tensor:
     return F.normalize(class_means(F.normalize(features, dim=-1), y, n_way), dim=-1)
 
 
-def refined(support: Tensor, y: Tensor, query: Tensor, n_way: int) -> Tensor:
+class Refined(NamedTuple):
+    """Classes that unlabelled images took part in."""
+
+    directions: Tensor
+    """Of the classes, on the unit sphere, `[*tasks, n_way, d]`."""
+    shares: Tensor
+    """Of every unlabelled image in every class, `[*tasks, m, n_way]`; they sum to one over the classes."""
+
+
+def refined(support: Tensor, y: Tensor, query: Tensor, n_way: int, *, balanced: bool = False) -> Refined:
     """`directions` that the unlabelled query images take part in: soft k-means.
 
     Ren et al. 2018 (arXiv 1803.00676), section 3.1.1: a query image belongs to every class, with the
-    share of a softmax over its likeness to the class means, and counts by its shares in the next means. Classes need
-    not be equally frequent among the query images. Deviations: cosines times `SCALE` where the paper has squared
-    distances, and `ROUNDS` times where it has one.
+    share of a softmax over its likeness to the class means, and counts by its shares in the next means. Deviations:
+    cosines times `SCALE` where the paper has squared distances, and `ROUNDS` times where it has one.
 
     Args:
         support: features `[*tasks, n, d]`.
         y: labels of the support set, `[*tasks, n]`; each label has an image.
         query: features `[*tasks, m, d]`.
         n_way: classes.
-
-    Returns:
-        Directions of the classes, `[*tasks, n_way, d]`.
+        balanced: the classes are known to be equally frequent among the query images, and share them equally.
     """
     support, query = (F.normalize(features, dim=-1) for features in (support, query))
     members = one_hot(y, n_way).to(support)
+    share = balanced_shares if balanced else _shares
     found = directions(support, y, n_way)
     for _ in range(ROUNDS):
-        shares = (SCALE * query @ found.mT).softmax(-1)
-        found = F.normalize(members.mT @ support + shares.mT @ query, dim=-1)  # a sum has the direction of a mean
-    return found
+        summed = members.mT @ support + share(SCALE * query @ found.mT).mT @ query
+        found = F.normalize(summed, dim=-1)  # a sum has the direction of a mean
+    return Refined(found, share(SCALE * query @ found.mT))
+
+
+def _shares(scores: Tensor) -> Tensor:
+    return scores.softmax(-1)
+
+
+def balanced_shares(scores: Tensor) -> Tensor:
+    """Shares `[*tasks, m, n_way]` of images in classes, of which each class gets m / n_way in all.
+
+    Of all such shares those nearest to the softmax of the scores, by Sinkhorn's iteration (Cuturi 2013, arXiv
+    1306.0895), as Hu et al. 2020 (arXiv 2006.03806, section 3.3) assign query images. It ends with the images, so
+    their shares sum to one, and the classes' are equal as far as `ROUNDS` bring them.
+    """
+    for _ in range(ROUNDS):
+        scores = (scores - scores.logsumexp(-2, keepdim=True)).log_softmax(-1)
+    return scores.exp()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metanas.prototypes import class_means, directions, refined
+from metanas.prototypes import balanced_shares, class_means, directions, refined
 from tasks.stream import stream
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -29,26 +29,58 @@ def test_means_and_directions_are_those_of_a_loop_over_classes() -> None:
             torch.testing.assert_close(found[task, c], angle / angle.norm())
 
 
-def test_lengths_and_the_order_of_images_change_no_direction() -> None:
+@pytest.mark.parametrize("balanced", [False, True])
+def test_lengths_and_the_order_of_images_change_no_direction(balanced: bool) -> None:
     support, y = clouds(2, "support")
     query, _ = clouds(5, "query")
-    found = refined(support, y, query, 3)
+    found = refined(support, y, query, 3, balanced=balanced)
     order = torch.randperm(15, generator=stream(0, "order"))
     stretched = query * torch.rand(2, 15, 1, generator=stream(0, "lengths")).add(0.5)
-    torch.testing.assert_close(refined(3 * support, y, stretched[:, order], 3), found)
-    torch.testing.assert_close(found.norm(dim=-1), torch.ones(2, 3))
+    again = refined(3 * support, y, stretched[:, order], 3, balanced=balanced)
+    torch.testing.assert_close(again.directions, found.directions)
+    torch.testing.assert_close(again.shares, found.shares[:, order])
+    torch.testing.assert_close(found.directions.norm(dim=-1), torch.ones(2, 3))
+    torch.testing.assert_close(found.shares.sum(-1), torch.ones(2, 15))
 
 
 def test_no_query_image_leaves_the_directions_as_they_are() -> None:
     support, y = clouds(2, "support")
-    torch.testing.assert_close(refined(support, y, torch.empty(2, 0, 4), 3), directions(support, y, 3))
+    torch.testing.assert_close(refined(support, y, torch.empty(2, 0, 4), 3).directions, directions(support, y, 3))
 
 
-def test_tasks_do_not_see_each_other() -> None:
+@pytest.mark.parametrize("balanced", [False, True])
+def test_tasks_do_not_see_each_other(balanced: bool) -> None:
     (support, y), (query, _) = clouds(2, "support"), clouds(5, "query")
-    together = refined(support, y, query, 3)
+    together = refined(support, y, query, 3, balanced=balanced)
     for task in range(2):
-        torch.testing.assert_close(refined(support[task], y[task], query[task], 3), together[task])
+        alone = refined(support[task], y[task], query[task], 3, balanced=balanced)
+        torch.testing.assert_close(alone.directions, together.directions[task])
+        torch.testing.assert_close(alone.shares, together.shares[task])
+
+
+def test_balanced_shares_give_every_class_as_much_and_move_no_further_than_that_takes() -> None:
+    """The scores change by a number for every image and one for every class, which is what makes the shares the
+    nearest ones (Cuturi 2013, lemma 2)."""
+    scores = torch.randn(2, 15, 3, generator=stream(0, "scores")) + torch.tensor([1.0, 0.0, -1.0])
+    shares = balanced_shares(scores)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(2, 15))
+    torch.testing.assert_close(shares.sum(-2), torch.full((2, 3), 5.0), rtol=1e-3, atol=0)
+    change = shares.log() - scores
+    by_class = change - change.mean(-1, keepdim=True)
+    torch.testing.assert_close(by_class, by_class[:, :1].expand_as(by_class))
+
+
+def test_knowing_that_classes_are_balanced_helps_where_they_are() -> None:
+    rng = stream(0, "balanced")
+    y = torch.arange(3).repeat_interleave(15).expand(100, -1)
+    query = torch.eye(4)[y] + 0.45 * torch.randn(100, 45, 4, generator=rng)
+    support = torch.eye(4)[:3] + 0.45 * torch.randn(100, 3, 4, generator=rng)
+    labels = torch.arange(3).expand(100, -1)
+    unknown, known = (
+        (refined(support, labels, query, 3, balanced=known).shares.argmax(-1) == y).double().mean().item()
+        for known in (False, True)
+    )
+    assert known > unknown
 
 
 def test_unlabelled_images_correct_a_support_image_that_lies_off_its_class() -> None:
@@ -59,7 +91,7 @@ def test_unlabelled_images_correct_a_support_image_that_lies_off_its_class() -> 
     def accuracy(found: Tensor) -> float:
         return ((query @ found.mT).argmax(-1) == y).double().mean().item()
 
-    off, corrected = directions(support, labels, 3), refined(support, labels, query, 3)
+    off, corrected = directions(support, labels, 3), refined(support, labels, query, 3).directions
     distance = [(found - torch.eye(4)[:3]).norm(dim=-1).max().item() for found in (off, corrected)]
     assert distance[1] < 0.3 * distance[0]
     assert accuracy(corrected) == 1.0 >= accuracy(off)

@@ -81,6 +81,7 @@ METHODS = (
     "random_child",
     "class_means",
     "refined_means",
+    "balanced_means",
     "nearest_neighbour",
 )
 """The rows that an evaluation can have (`metanas.run.comparison`)."""

@@ -40,13 +40,21 @@ def accuracies(objective: Classification, params: MetaParams, episodes: Episode,
     return [float(share) for share in right.double().mean(-1).tolist()]
 
 
-def refined_accuracies(objective: Classification, params: MetaParams, episodes: Episode) -> list[float]:
-    """Each task's accuracy by class means that its unlabelled query images have refined (`metanas.prototypes`)."""
+def refined_accuracies(
+    objective: Classification, params: MetaParams, episodes: Episode, balanced: Iterable[bool]
+) -> list[list[float]]:
+    """Each task's accuracy by class means that its unlabelled query images have refined (`metanas.prototypes`).
+
+    Once for each of `balanced`: whether the classes are known to be equally frequent among the query images.
+    """
     with torch.no_grad():
         support, query = (objective.features(params, batch.x) for batch in episodes)
-        found = refined(support, episodes.support.y, query, objective.n_way)
-        right = (query @ found.mT).argmax(-1) == episodes.query.y
-    return [float(share) for share in right.double().mean(-1).tolist()]
+    found = []
+    for known in balanced:
+        shares = refined(support, episodes.support.y, query, objective.n_way, balanced=known).shares
+        right = shares.argmax(-1) == episodes.query.y
+        found.append([float(share) for share in right.double().mean(-1).tolist()])
+    return found
 
 
 def accuracy(objective: Classification, params: MetaParams, batches: Iterable[Batch]) -> float:

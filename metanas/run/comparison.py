@@ -31,13 +31,16 @@ TITLES = {
     "random_child": "a random cell for each task, inherited weights",
     "class_means": "nearest class mean of the deployed features",
     "refined_means": "class means refined by the query images",
+    "balanced_means": "class means refined by query images known to be balanced",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
 CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
 """Architectures without a search."""
 DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
 """What `adapt.deploy` hands out -> the method that is it."""
-READ_OUTS = {"class_means", "refined_means"}
+REFINED = {"refined_means": False, "balanced_means": True}
+"""Class means that the query images take part in -> whether their classes are known to be equally frequent."""
+READ_OUTS = {"class_means", *REFINED}
 """Other classifiers on the network that is handed out."""
 Summary = dict[str, object]
 """A method's entry of result.json."""
@@ -150,8 +153,10 @@ class Comparison:
         for name in self._controls():
             choice = self._control(name, problem, first)
             self._score(name, as_decoded(problem, choice), choice, episodes)
-        if "refined_means" in self.titles:
-            self.scores["refined_means"].transductive.extend(refined_accuracies(*networks[self.headline], episodes))
+        if asked := {name: known for name, known in REFINED.items() if name in self.titles}:
+            found = refined_accuracies(*networks[self.headline], episodes, asked.values())
+            for name, each in zip(asked, found, strict=True):
+                self.scores[name].transductive.extend(each)
         if "nearest_neighbour" in self.titles:
             self.scores["nearest_neighbour"].transductive.extend(nearest_neighbour(episodes))
 

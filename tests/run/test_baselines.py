@@ -43,7 +43,13 @@ class TestFixedArchitecture:
     def test_only_methods_without_a_cell_are_compared(self, fixed: RunDirectory) -> None:
         result = json.loads(fixed.result.read_text())
         means = [] if fixed.experiment().adapt.classifier == "means" else ["class_means"]
-        assert list(result["baselines"]) == ["child_tuned", *means, "refined_means", "nearest_neighbour"]
+        assert list(result["baselines"]) == [
+            "child_tuned",
+            *means,
+            "refined_means",
+            "balanced_means",
+            "nearest_neighbour",
+        ]
         assert result["baselines"]["child_tuned"]["title"].startswith("fixed architecture, ")
         assert (result["architecture"], result["distinct_genotypes"], result["decode_gap"]) == ("fixed", None, None)
         assert result["genotypes"] == []
@@ -110,17 +116,25 @@ class TestStrategies:
         [
             (
                 ["adapt.strategy=prior"],
-                ["child_tuned", "random_child", "class_means", "refined_means", "nearest_neighbour"],
+                ["child_tuned", "random_child", "class_means", "refined_means", "balanced_means", "nearest_neighbour"],
                 "searched",
             ),
             (
                 ["adapt.strategy=random"],
-                ["child_tuned", "prior_child", "class_means", "refined_means", "nearest_neighbour"],
+                ["child_tuned", "prior_child", "class_means", "refined_means", "balanced_means", "nearest_neighbour"],
                 "searched",
             ),
             (
                 ["adapt.strategy=uniform", "adapt.deploy=supernet"],
-                ["supernet", "prior_child", "random_child", "class_means", "refined_means", "nearest_neighbour"],
+                [
+                    "supernet",
+                    "prior_child",
+                    "random_child",
+                    "class_means",
+                    "refined_means",
+                    "balanced_means",
+                    "nearest_neighbour",
+                ],
                 "uniform",
             ),
         ],

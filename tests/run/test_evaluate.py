@@ -25,7 +25,16 @@ from metanas.track.jsonl import read_rows
 from tasks.episode import Stack, stack
 
 TITLES = (
-    *("supernet", "child", "child_tuned", "prior_child", "random_child", "class_means", "refined_means"),
+    *(
+        "supernet",
+        "child",
+        "child_tuned",
+        "prior_child",
+        "random_child",
+        "class_means",
+        "refined_means",
+        "balanced_means",
+    ),
     "nearest_neighbour",
 )
 SECONDS = ("adapt_seconds_median", "meta_seconds", "seconds_median")
@@ -79,7 +88,7 @@ def test_every_method_is_scored(done) -> None:
     for name, score in done.result["baselines"].items():
         assert 0 <= score["accuracy"] <= 1
         assert score["ci95"] >= 0
-        if name in ("refined_means", "nearest_neighbour"):
+        if name in ("refined_means", "balanced_means", "nearest_neighbour"):
             assert score["accuracy_inductive"] is None
         else:
             assert 0 <= score["accuracy_inductive"] <= 1
