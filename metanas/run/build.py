@@ -40,7 +40,7 @@ from metanas.spaces.head import HeadName
 from metanas.spaces.input_pairs import names_pairs
 from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
-from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
+from metanas.spaces.resnet import METAOPTNET, NARROW, TADAM, ResNet
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from metanas.strategies.prior import Prior
@@ -56,8 +56,9 @@ SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
     "metanas": lambda space, head: MetaNas(space.width, space.nodes, _given(space.cells, MetaNas.stack), head),
     "nas_bench_201": lambda space, head: NasBench201(space.width, _given(space.cells, NasBench201.cells_a_stage), head),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
-    "resnet12": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, METAOPTNET, head)),
-    "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet12(spec, space.width, TADAM, head)),
+    "resnet8": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, NARROW, head)),
+    "resnet12": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, METAOPTNET, head)),
+    "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, TADAM, head)),
 }
 
 

@@ -16,7 +16,7 @@ from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
 from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
-from metanas.spaces.resnet12 import METAOPTNET, ResNet12
+from metanas.spaces.resnet import METAOPTNET, NARROW, ResNet
 from metanas.spaces.space import SearchSpace
 from tasks.episode import TaskSpec
 from tasks.stream import stream
@@ -27,7 +27,8 @@ SPACES: dict[str, SearchSpace] = {
     "fewshot with a relation head": FewShot(width=2, nodes=2, head="relation"),
     "conv4": Backbone(lambda spec: Conv4(spec, 4)),
     "conv4 with a relation head": Backbone(lambda spec: Conv4(spec, 4, "relation")),
-    "resnet12": Backbone(lambda spec: ResNet12(spec, 2, METAOPTNET)),
+    "resnet8": Backbone(lambda spec: ResNet(spec, 4, NARROW)),
+    "resnet12": Backbone(lambda spec: ResNet(spec, 2, METAOPTNET)),
     "darts": Darts(width=2, nodes=3, stack=5),
     "darts of partial channels": Darts(width=4, nodes=3, stack=3, partial=4),
     "fewshot of partial channels": FewShot(width=4, nodes=2, partial=2),

@@ -1,4 +1,6 @@
-"""Conv-4 and ResNet-12: published sizes, and networks without choices."""
+"""Conv-4 and residual networks: published sizes, and networks without choices."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from metanas.spaces.backbone import Backbone
 from metanas.spaces.conv4 import Conv4
 from metanas.spaces.cost import cost
 from metanas.spaces.initial import initial_weights
-from metanas.spaces.resnet12 import METAOPTNET, TADAM, ResNet12
+from metanas.spaces.resnet import METAOPTNET, NARROW, TADAM, ResNet
 from tasks.episode import TaskSpec
 from tasks.stream import stream
 
@@ -37,14 +39,24 @@ def test_macs_of_conv4_equal_a_count_by_hand() -> None:
     assert found == 28 * 28 * 8 * 9 + (14 * 14 + 7 * 7 + 3 * 3) * 8 * 8 * 9 + 8 * 5
 
 
-@pytest.mark.parametrize(("widening", "weights"), [(METAOPTNET, 12_424_320), (TADAM, 7_996_800)])
-def test_resnet12_has_the_published_weights(widening, weights: int) -> None:
-    assert body(Backbone(lambda spec: ResNet12(spec, 64, widening)), MINI) == weights
+@pytest.mark.parametrize(("blocks", "weights"), [(METAOPTNET, 12_424_320), (TADAM, 7_996_800)])
+def test_resnet12_has_the_published_weights(blocks, weights: int) -> None:
+    assert body(Backbone(lambda spec: ResNet(spec, 64, blocks)), MINI) == weights
+
+
+def test_resnet8_stays_below_a_hundred_thousand_weights_with_60_classes() -> None:
+    widths, spec = (3, 16, 28, 40, 56), TaskSpec(60, 1, 1, (3, 32, 32))
+    count = sum(9 * (a + b) * b + a * b + 6 * b for a, b in pairwise(widths)) + 60 * 57
+    found = cost(Backbone(lambda spec: ResNet(spec, 16, NARROW)).supernet(spec), spec)
+    assert found.params == count < 100_000
+    sides = (32, 16, 8, 4)
+    macs = sum(n * n * (9 * (a + b) * b + a * b) for n, (a, b) in zip(sides, pairwise(widths), strict=True)) + 60 * 56
+    assert found.macs == macs
 
 
 def test_a_residual_network_without_its_convolutions_is_its_shortcuts() -> None:
     """The third norm of each block scales by zero: what is left is the projected input."""
-    space, spec = Backbone(lambda spec: ResNet12(spec, 2, TADAM)), TaskSpec(3, 1, 1, (1, 16, 16))
+    space, spec = Backbone(lambda spec: ResNet(spec, 2, TADAM)), TaskSpec(3, 1, 1, (1, 16, 16))
     net = space.supernet(spec)
     weights = {k: w.double() for k, w in initial_weights(net, stream(0, "weights")).items()}
     weights |= {k: torch.zeros_like(w) for k, w in weights.items() if k.endswith("norms.2.scale")}
@@ -69,8 +81,10 @@ def test_there_is_nothing_to_decide() -> None:
     [
         (lambda spec: Conv4(spec, 0), "space.width must be at least 1, got 0"),
         (lambda spec: Conv4(spec, 4), "Conv-4 needs images of at least 16x16, got 12x16; raise data.resolution"),
-        (lambda spec: ResNet12(spec, 3, TADAM), "space.width must be even and at least 2, got 3"),
-        (lambda spec: ResNet12(spec, 4, TADAM), "ResNet-12 needs images of at least 16x16, got 12x16"),
+        (lambda spec: ResNet(spec, 0, TADAM), "space.width must be a multiple of 1, at least 1, got 0"),
+        (lambda spec: ResNet(spec, 3, METAOPTNET), "space.width must be a multiple of 2, at least 2, got 3"),
+        (lambda spec: ResNet(spec, 6, NARROW), "space.width must be a multiple of 4, at least 4, got 6"),
+        (lambda spec: ResNet(spec, 4, TADAM), "this residual network needs images of at least 16x16, got 12x16"),
     ],
 )
 def test_what_cannot_be_built_is_refused(build, message: str) -> None:
@@ -80,4 +94,4 @@ def test_what_cannot_be_built_is_refused(build, message: str) -> None:
 
 def test_maps_too_small_for_a_relation_are_refused() -> None:
     with pytest.raises(ConfigError, match="feature maps of at least 4x4, got 2x2; raise data.resolution"):
-        Backbone(lambda spec: ResNet12(spec, 4, TADAM, "relation")).supernet(TaskSpec(5, 1, 1, (3, 32, 32)))
+        Backbone(lambda spec: ResNet(spec, 4, TADAM, "relation")).supernet(TaskSpec(5, 1, 1, (3, 32, 32)))
