@@ -96,10 +96,12 @@ def test_without_patience_all_iterations_run(tiny: Tiny, tmp_path: Path) -> None
     assert not any("meta/stopped_early" in row for row in read_rows(directory.metrics))
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 def test_everything_at_once_is_resumed_to_the_bit(
-    tiny: Tiny, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    optimiser: str, tiny: Tiny, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment = tiny("inner.rates=layer_step", "inner.steps=2", "meta.warmup=0.5", "meta.patience=9")
+    settings = ["inner.rates=layer_step", "inner.steps=2", "meta.warmup=0.5", "meta.patience=9"]
+    experiment = tiny(*settings, f"outer.optimiser={optimiser}")
     whole = RunDirectory(tmp_path / "whole")
     meta_train(experiment, whole, quiet=True)
     stopped = stopping_after_every_step(experiment, RunDirectory(tmp_path / "stopped"), monkeypatch)
