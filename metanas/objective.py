@@ -192,11 +192,24 @@ class Classification:
     def with_class_directions(self, params: MetaParams, support: Batch) -> MetaParams:
         """As `with_class_means`, but an image belongs to the class at the smallest angle to its features.
 
-        The length of its features scales an image's logits and changes no decision, so this too is a linear classifier.
-        For networks with a `LinearHead`.
+        Angles are seen from the mean features of the reference images, where there are any (Wang et al. 2019, arXiv
+        1911.04623, section 3.2): features behind a ReLU all lie on one side of zero. The length of its features scales
+        an image's logits and changes no decision, so this too is a linear classifier. For networks with a `LinearHead`.
         """
-        found = directions(self.features(params, support.x), support.y, self.n_way)
-        return _with_head(params, {"weight": found, "bias": torch.zeros_like(found[..., 0])})
+        origin = self.origin(params, support.x)
+        found = directions(self.features(params, support.x) - origin, support.y, self.n_way)
+        return _with_head(params, {"weight": found, "bias": -(found * origin).sum(-1)})
+
+    def origin(self, params: MetaParams, x: Tensor) -> Tensor:
+        """The mean features of the reference images, as the images `x` are seen beside them, `[*tasks, 1, features]`.
+
+        Zero, `[]`, where there are none.
+        """
+        beside = self.viewing.reference
+        if beside is None:
+            return x.new_zeros(())
+        alone = replace(self, viewing=Viewing())
+        return alone.features(params, beside.to(x).expand(*x.shape[:-4], *beside.shape)).mean(-2, keepdim=True)
 
     @property
     def n_way(self) -> int:

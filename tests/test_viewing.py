@@ -6,12 +6,14 @@ from torch import Tensor
 
 from metanas.objective import Classification
 from metanas.params import MetaParams
+from metanas.spaces.backbone import Backbone
+from metanas.spaces.conv4 import Conv4
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.initial import initial_weights
 from metanas.viewing import Viewing
 from tasks.augment import VIEWS
 from tasks.augment.views import mirrored, shifted
-from tasks.episode import TaskSpec
+from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
 
 SPEC = TaskSpec(3, 1, 2, (1, 16, 16))
@@ -77,3 +79,22 @@ def test_views_move_and_mirror_pixels() -> None:
     assert torch.equal(shifted(x, down=-1)[0, :, 3], torch.tensor([7.0, 11, 0]))
     assert [len(VIEWS[name](32)) for name in ("flip", "crop")] == [1, 4]
     assert {view(torch.ones(3, 1, 32, 32)).sum().item() for view in VIEWS["crop"](32)} == {3 * 32 * 29}
+
+
+def test_angles_are_seen_from_the_mean_features_of_the_reference() -> None:
+    """Of a network whose features all lie on one side of zero, as those behind a ReLU."""
+    net = Backbone(lambda spec: Conv4(spec, 4)).supernet(SPEC)
+    weights = {k: torch.stack([w, 1.1 * w]) for k, w in initial_weights(net, stream(0, "weights")).items()}
+    params = MetaParams({k: w.double() for k, w in weights.items()}, {})
+    support = Batch(images(3, "support", 2), torch.tensor([[2, 0, 1], [0, 1, 2]]))
+    query, beside = images(6, "query", 2), images(5, "reference")
+    seen, plain = Classification(net, viewing=Viewing(reference=beside)), Classification(net)
+    found = seen.logits(seen.with_class_directions(params, support), query)
+
+    origin = plain.features(params, beside.expand(2, *beside.shape)).mean(1, keepdim=True)
+    assert (origin > 0).any()
+    of_support, of_query = (seen.features(params, x) - origin for x in (support.x, query))
+    cosines = torch.nn.functional.cosine_similarity(of_query[:, :, None], of_support[:, None], dim=-1)
+    in_order = torch.stack([c[:, y.argsort()] for c, y in zip(cosines, support.y, strict=True)])
+    torch.testing.assert_close(found / of_query.norm(dim=-1, keepdim=True), in_order)
+    assert plain.origin(params, query).item() == 0

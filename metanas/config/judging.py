@@ -39,7 +39,7 @@ class Adapt:
     """The network that is handed out and whose accuracy is the headline."""
     classifier: Literal["trained", "means", "cosine"] = "trained"
     """The classifier of that network: as trained with it, or the class means of the support set's features, by distance
-    (means) or by angle (cosine)."""
+    (means) or by angle (cosine), seen from the mean features of the reference images where there are any."""
     reference: int = 0
     """Training images, kept with the run, whose statistics normalise all images of a task, as running averages do in a
     network that was trained on all classes at once; 0 normalises with the statistics of the task's own images. At most

@@ -48,7 +48,8 @@ def refined_accuracies(
     Once for each of `balanced`: whether the classes are known to be equally frequent among the query images.
     """
     with torch.no_grad():
-        support, query = (objective.features(params, batch.x) for batch in episodes)
+        origin = objective.origin(params, episodes.support.x)
+        support, query = (objective.features(params, batch.x) - origin for batch in episodes)
     found = []
     for known in balanced:
         shares = refined(support, episodes.support.y, query, objective.n_way, balanced=known).shares
