@@ -66,7 +66,8 @@ class ResidualBlock(nn.Module):
 class ResNet(nn.Module):
     """Residual blocks, global average pooling and a head; a network without options.
 
-    Deviations: no DropBlock, no dropout and no weight decay of its own; the norm keeps no running statistics.
+    Deviations: no DropBlock, no dropout and no weight decay of its own; the norm keeps no running statistics, and one
+    without weights standardises the images, which the papers do with the statistics of the data set.
 
     Args:
         spec: of the tasks; images of at least 16x16.
@@ -88,6 +89,7 @@ class ResNet(nn.Module):
                 "data.resolution"
             )
         widths = [channels, *(int(width * factor) for factor in blocks.widening)]
+        self.standardise = Norm(channels)
         self.blocks = nn.ModuleList(
             ResidualBlock(*pair, convs=blocks.convs, pool=i < blocks.pools) for i, pair in enumerate(pairwise(widths))
         )
@@ -105,7 +107,7 @@ class ResNet(nn.Module):
     ) -> Tensor:
         """As `CellNetwork.forward`; there are no gates to look at."""
         del gates, sparse
-        x = dense(fold(x))
+        x = self.standardise(dense(fold(x)), rows)
         for block in self.blocks:
             x = block(x, rows)
         return self.head(x, rows, headless=headless)

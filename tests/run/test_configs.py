@@ -45,6 +45,9 @@ LEAST = {
 FEWEST_NODES = {"nas_bench_201": 3}
 """Of spaces that need more than one."""
 
+LEAST_WIDTH = {"resnet8": 4}
+"""Of networks that need more than two."""
+
 
 def test_there_are_configurations_and_nothing_else() -> None:
     assert len(FILES) > 0
@@ -93,7 +96,7 @@ class TestConfiguration:
             assert row["explore/candidate"] == 1
             return
         nodes = found.space.nodes if found.space.genotype else FEWEST_NODES.get(found.space.kind, 1)
-        smaller = [*SMALLER, f"space.nodes={nodes}"]
+        smaller = [*SMALLER, f"space.nodes={nodes}", f"space.width={LEAST_WIDTH.get(found.space.kind, 2)}"]
         if found.task.labels == "classes":
             smaller.append(f"task.n_way={len(characters()['train'])}")
         meta_train(load_experiment(path, smaller), directory, quiet=True)

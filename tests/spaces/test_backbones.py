@@ -55,18 +55,28 @@ def test_resnet8_stays_below_a_hundred_thousand_weights_with_60_classes() -> Non
 
 
 def test_a_residual_network_without_its_convolutions_is_its_shortcuts() -> None:
-    """The third norm of each block scales by zero: what is left is the projected input."""
+    """The third norm of each block scales by zero: what is left is the projected input, standardised at first."""
     space, spec = Backbone(lambda spec: ResNet(spec, 2, TADAM)), TaskSpec(3, 1, 1, (1, 16, 16))
     net = space.supernet(spec)
     weights = {k: w.double() for k, w in initial_weights(net, stream(0, "weights")).items()}
     weights |= {k: torch.zeros_like(w) for k, w in weights.items() if k.endswith("norms.2.scale")}
     x = torch.rand(4, *spec.image, generator=stream(0, "images"), dtype=torch.float64)
     found = Classification(net).features(MetaParams(weights, {}), x)
+    x = torch.nn.functional.batch_norm(x, None, None, training=True)
     for i in range(4):
         x = torch.nn.functional.conv2d(x, weights[f"blocks.{i}.shortcut.weight"])
         x = torch.nn.functional.batch_norm(x, None, None, training=True)
         x = torch.nn.functional.max_pool2d(torch.nn.functional.leaky_relu(x, 0.1), 2)
     torch.testing.assert_close(found, x.mean((2, 3)), rtol=1e-9, atol=1e-12)
+
+
+def test_brightness_and_contrast_of_all_images_change_nothing_that_a_residual_network_sees() -> None:
+    space, spec = Backbone(lambda spec: ResNet(spec, 4, NARROW)), TaskSpec(3, 1, 1, (3, 16, 16))
+    net = space.supernet(spec)
+    params = MetaParams({k: w.double() for k, w in initial_weights(net, stream(0, "weights")).items()}, {})
+    x = torch.rand(4, *spec.image, generator=stream(0, "images"), dtype=torch.float64)
+    seen = Classification(net)
+    torch.testing.assert_close(seen.features(params, 0.7 * x + 0.2), seen.features(params, x), rtol=1e-3, atol=1e-4)
 
 
 def test_there_is_nothing_to_decide() -> None:
