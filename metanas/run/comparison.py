@@ -31,7 +31,7 @@ TITLES = {
     "random_child": "a random cell for each task, inherited weights",
     "class_means": "nearest class mean of the deployed features",
     "refined_means": "class means refined by the query images",
-    "balanced_means": "class means refined by query images known to be balanced",
+    "balanced_means": "class means refined by balanced query images",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
 CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
