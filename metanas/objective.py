@@ -29,6 +29,20 @@ def cross_entropy(logits: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
     return loss.view(y.shape).mean(-1)
 
 
+@dataclass(frozen=True)
+class SmoothedCrossEntropy:
+    """Cross-entropy in nats of labels of which a share is spread over all classes alike; a `Criterion`.
+
+    Two of the same share are equal, as recorded work needs its arguments to be (`metanas.recorder`).
+    """
+
+    smoothing: float
+
+    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
+        """See `Criterion`."""
+        return cross_entropy(logits, y, self.smoothing)
+
+
 def relation_error(logits: Tensor, y: Tensor) -> Tensor:
     """Squared error of the relation scores, 1 for the right class and 0 for the others; a `Criterion`.
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy
 import torch
@@ -24,7 +23,7 @@ from metanas.meta.metric import Metric
 from metanas.meta.multi_step import MultiStep
 from metanas.meta.reptile import Reptile
 from metanas.meta.variational import Variational
-from metanas.objective import Criterion, cross_entropy, relation_error
+from metanas.objective import Criterion, SmoothedCrossEntropy, cross_entropy, relation_error
 from metanas.relax.pruned_softmax import PrunedSoftmax
 from metanas.relax.relaxation import Relaxation
 from metanas.relax.soft_pruning import SoftPruning
@@ -152,7 +151,8 @@ def criterion(experiment: Experiment) -> Criterion:
     """What is learned to be small."""
     if experiment.meta.gradient == "relation":
         return relation_error
-    return partial(cross_entropy, smoothing=experiment.meta.smoothing)
+    smoothing = experiment.meta.smoothing
+    return SmoothedCrossEntropy(smoothing) if smoothing else cross_entropy
 
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:

@@ -13,6 +13,7 @@ from PIL import Image
 from metanas.config import Experiment
 from metanas.errors import ConfigError
 from metanas.evaluate.accuracy import predictions
+from metanas.recorder import flatten
 from metanas.run import build, build_data
 from metanas.run.adapt import adapt
 from metanas.run.directory import RunDirectory
@@ -70,6 +71,15 @@ def test_smoothing_spreads_a_share_of_every_label(asked: Callable[..., Experimen
     wanted = 0.7 * torch.nn.functional.one_hot(y, 6) + 0.3 / 6
     expected = -(wanted * logits.log_softmax(-1)).sum(-1).mean(-1)
     torch.testing.assert_close(build.criterion(asked("meta.smoothing=0.3"))(logits, y), expected)
+
+
+@pytest.mark.parametrize("overrides", [[], ["meta.smoothing=0.3"]])
+def test_a_criterion_is_the_same_in_every_step_so_that_a_step_is_recorded_once(
+    overrides: list[str], asked: Callable[..., Experiment]
+) -> None:
+    first, second = (flatten(build.criterion(asked(*overrides)))[1] for _ in range(2))
+    assert first == second
+    assert hash(first) == hash(second)
 
 
 def test_no_prediction_depends_on_another_image(joint: RunDirectory) -> None:
