@@ -38,9 +38,9 @@ class Meta:
     for half the tasks."""
     augment: list[str] = field(default_factory=list)
     """How the images of training episodes, support and query, are changed at random, one after the other: `crop` shifts
-    by up to an eighth of the resolution, `flip` mirrors (not for letters), `jitter` changes brightness, contrast and
-    saturation by up to 0.4, `cutout` blackens a square of a quarter of the resolution. Validation, evaluation and
-    adaptation see images as they are."""
+    by up to an eighth of the resolution, `flip` mirrors (not for letters), `affine` turns by up to 15 degrees,
+    stretches and slants, `jitter` changes brightness, contrast and saturation by up to 0.4, `cutout` blackens a square
+    of a quarter of the resolution. Validation, evaluation and adaptation see images as they are."""
     smoothing: float = 0.0
     """Share of a label that is spread over all classes alike, 0 to 1, for task.labels=classes (Szegedy et al. 2016,
     arXiv 1512.00567, section 7)."""

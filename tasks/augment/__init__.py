@@ -1,5 +1,6 @@
 """More out of the same images: turned classes, and other pixels of the same class."""
 
+from tasks.augment.affine import random_affine as random_affine
 from tasks.augment.augmented import Augmentation as Augmentation
 from tasks.augment.augmented import Augmented as Augmented
 from tasks.augment.crop import random_crop as random_crop

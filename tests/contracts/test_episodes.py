@@ -29,7 +29,7 @@ from tasks import (
     check_episode,
     stream,
 )
-from tasks.augment import Augmented, colour_jitter, cutout, random_crop, rotations
+from tasks.augment import Augmented, colour_jitter, cutout, random_affine, random_crop, rotations
 from tasks.episode import n_way_of
 from tasks.exchange import TasksetEpisodes, from_torch
 from tasks.sources import (
@@ -219,7 +219,7 @@ def of_learn2learn(seed: int, root: Path) -> Episodes:
 
 
 def of_augmented(seed: int, root: Path) -> Episodes:
-    changes = [partial(random_crop, padding=2), colour_jitter, partial(cutout, size=3)]
+    changes = [partial(random_crop, padding=2), random_affine, colour_jitter, partial(cutout, size=3)]
     return Augmented(of_noise(seed, root), changes, seed, query=True)
 
 

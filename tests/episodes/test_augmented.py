@@ -1,5 +1,6 @@
 """Augmentations as pure functions, and episodes with augmented images."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -11,11 +12,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tasks import Batch, DataError, Episode, TaskSpec, check_episode, stream
-from tasks.augment import Augmentation, Augmented, colour_jitter, cutout, horizontal_flip, random_crop
+from tasks.augment import Augmentation, Augmented, colour_jitter, cutout, horizontal_flip, random_affine, random_crop
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "crop": partial(random_crop, padding=3),
     "flip": horizontal_flip,
+    "affine": random_affine,
     "jitter": partial(colour_jitter, brightness=0.8, contrast=1.5, saturation=2.0),
     "cutout": partial(cutout, size=3),
 }
@@ -121,6 +123,57 @@ def test_cutout_blackens_one_square_around_a_pixel(shape: tuple[int, ...], size:
 
 @quick
 @given(shape=SHAPES, seed=SEEDS)
+def test_an_affine_map_without_range_changes_nothing(shape: tuple[int, ...], seed: int) -> None:
+    found = random_affine(noise(shape), stream(seed), degrees=0, stretch=0, slant=0)
+    torch.testing.assert_close(found, noise(shape), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (12, 20)])
+@pytest.mark.parametrize(
+    ("option", "most", "parts"),
+    [
+        ("degrees", 20.0, lambda value: (value, (1.0, 1.0), 0.0)),
+        ("slant", 0.3, lambda value: (0.0, (1.0, 1.0), value)),
+    ],
+)
+def test_an_affine_map_agrees_with_torchvision(
+    size: tuple[int, int], option: str, most: float, parts: Callable[[float], tuple[float, tuple[float, float], float]]
+) -> None:
+    """With the one value that explains an image, where no image is cut off."""
+    from tasks._compat import torchvision
+
+    functional = torchvision.transforms.functional
+    images = pad(noise((5, 1, 4, 4)), ((size[1] - 4) // 2,) * 2 + ((size[0] - 4) // 2,) * 2)
+    options = {"degrees": 0.0, "stretch": 0.0, "slant": 0.0, option: most}
+    found = random_affine(images, stream(2), **options)
+    best = []
+    for image, moved in zip(images, found, strict=True):
+        values = torch.linspace(-most, most, 401).tolist()
+        gaps = []
+        for value in values:
+            angle, _, slant = parts(value)
+            shear = [math.degrees(math.atan(slant)), 0.0]
+            there = functional.affine(
+                image, angle, [0, 0], 1.0, shear, interpolation=functional.InterpolationMode.BILINEAR
+            )
+            gaps.append(float((there - moved).abs().max()))
+        assert min(gaps) < 0.01
+        best.append(values[gaps.index(min(gaps))])
+    assert max(best) - min(best) > most / 4  # the images have values of their own
+
+
+def test_a_stretched_image_keeps_its_middle_and_its_axes() -> None:
+    """The rows in the middle of a picture of equal rows stay equal, whatever its width becomes."""
+    images = torch.zeros(8, 1, 15, 15)
+    images[..., 5:10] = 1
+    found = random_affine(images, stream(4), degrees=0, stretch=0.5, slant=0)[..., 4:11, :]
+    torch.testing.assert_close(found, found[..., :1, :].expand_as(found), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found, found.flip(-1), atol=1e-5, rtol=0)
+    assert len({round(float(image.sum()), 3) for image in found}) == 8
+
+
+@quick
+@given(shape=SHAPES, seed=SEEDS)
 def test_jitter_of_nothing_changes_nothing(shape: tuple[int, ...], seed: int) -> None:
     found = colour_jitter(noise(shape), stream(seed), brightness=0, contrast=0, saturation=0)
     torch.testing.assert_close(found, noise(shape), rtol=0, atol=1e-6)
@@ -156,6 +209,8 @@ def test_impossible_options_are_refused() -> None:
         horizontal_flip(images, rng, probability=1.5)
     with pytest.raises(DataError, match="cutout: expected a square of 1 pixel or more, got 0; leave"):
         cutout(images, rng, size=0)
+    with pytest.raises(DataError, match="random_affine: expected stretch from 0 to 1, got 1.5; 0 changes nothing"):
+        random_affine(images, rng, stretch=1.5)
     with pytest.raises(DataError, match="colour_jitter: expected contrast to be 0 or more, got -0.1; 0 changes"):
         colour_jitter(images, rng, contrast=-0.1)
     with pytest.raises(DataError, match="colour_jitter: expected images of 1 or 3 channels, got 2; leave"):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks import Batch, Episodes, EpisodeSampler, ImageBank, TaskSpec, VariedSampler
-from tasks.augment import Augmented, colour_jitter, cutout, horizontal_flip, random_crop
+from tasks.augment import Augmented, colour_jitter, cutout, horizontal_flip, random_affine, random_crop
 from tasks.shuffled import Shuffled
 
 IMAGE = (3, 8, 8)
@@ -31,7 +31,7 @@ def varied(images: ImageBank) -> VariedSampler:
 
 
 def augmented(images: ImageBank) -> Augmented:
-    changes = [partial(random_crop, padding=2), horizontal_flip, colour_jitter, partial(cutout, size=3)]
+    changes = [partial(random_crop, padding=2), horizontal_flip, random_affine, colour_jitter, partial(cutout, size=3)]
     return Augmented(sampled(images), changes, 3, query=True)
 
 

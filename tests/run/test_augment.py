@@ -58,5 +58,5 @@ def test_every_member_of_a_mixture_is_augmented_and_keeps_its_name(small_cifar: 
 @pytest.mark.parametrize("names", ["[mirror]", "[flip, flip]"])
 def test_a_wrong_list_is_refused_by_name(metanas, tmp_path: Path, names: str) -> None:
     line = metanas("meta-train", "--out", tmp_path / "run", f"meta.augment={names}").line
-    assert "meta.augment must name each of crop, flip, jitter, cutout at most once, got" in line
+    assert "meta.augment must name each of crop, flip, affine, jitter, cutout at most once, got" in line
     assert not (tmp_path / "run").exists()
