@@ -6,11 +6,14 @@ A class has one name in every data set that shows it, such as `cifar100/apple`, 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from tasks.errors import DataError
+from tasks.stream import stream
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -45,6 +48,19 @@ def read_split(path: Path, source: str) -> ClassSplit:
     """The split in the JSON file `path`, lists `train`, `validation` and `test`; a class is named `SOURCE/CLASS`."""
     lists = json.loads(path.read_text(encoding="utf-8"))
     return ClassSplit(*(tuple(f"{source}/{name}" for name in lists[split]) for split in SPLITS))
+
+
+def random_split(published: ClassSplit) -> ClassSplit:
+    """All its classes dealt out again at random, into lists as long as the published ones; always the same way.
+
+    Classes of one group, such as the characters of an alphabet, may then be in different lists: MAML (Finn et al. 2017,
+    arXiv 1703.03400, section 5.2) and T-NAS divide Omniglot so, which makes unseen characters more like seen ones.
+    Deviation: they draw 1,200 characters for training and validation, as many as the published lists have.
+    """
+    names = sorted(name for split in SPLITS for name in published[split])
+    order = torch.randperm(len(names), generator=stream(0, "random split")).tolist()
+    dealt = iter(names[i] for i in order)
+    return ClassSplit(*(tuple(islice(dealt, len(published[split]))) for split in SPLITS))
 
 
 def refuse_seen(trained: Sequence[str], learner: str, held_out: Sequence[str], judge: str) -> None:

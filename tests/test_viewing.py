@@ -12,6 +12,7 @@ from metanas.spaces.fewshot import FewShot
 from metanas.spaces.initial import initial_weights
 from metanas.viewing import Viewing
 from tasks.augment import VIEWS
+from tasks.augment.affine import turned
 from tasks.augment.views import mirrored, shifted
 from tasks.episode import Batch, TaskSpec
 from tasks.stream import stream
@@ -42,7 +43,7 @@ def objective(**viewing: object) -> Classification:
 @pytest.mark.parametrize("reference", [None, 5], ids=["own statistics", "reference"])
 def test_an_image_is_the_mean_over_its_views(params: MetaParams, reference: int | None) -> None:
     """Each looked at by itself, normalised by the same images."""
-    x, views = images(4, "query", 2), VIEWS["flip"](16) + VIEWS["crop"](16)
+    x, views = images(4, "query", 2), VIEWS["flip"](16) + VIEWS["affine"](16) + VIEWS["crop"](16)
     beside = images(reference, "reference") if reference else None
     found = objective(reference=beside, views=views).logits(params, x)
     first = x if beside is None else beside.expand(2, *beside.shape)
@@ -77,8 +78,18 @@ def test_views_move_and_mirror_pixels() -> None:
     assert torch.equal(shifted(x, right=-2)[0, 1], torch.tensor([6.0, 7, 0, 0]))
     assert torch.equal(shifted(x, down=1)[0, :, 3], torch.tensor([0.0, 3, 7]))
     assert torch.equal(shifted(x, down=-1)[0, :, 3], torch.tensor([7.0, 11, 0]))
-    assert [len(VIEWS[name](32)) for name in ("flip", "crop")] == [1, 4]
+    assert [len(VIEWS[name](32)) for name in ("flip", "affine", "crop")] == [1, 2, 4]
     assert {view(torch.ones(3, 1, 32, 32)).sum().item() for view in VIEWS["crop"](32)} == {3 * 32 * 29}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_images_turn_about_their_middle(dtype: torch.dtype) -> None:
+    x = (torch.arange(2 * 3 * 25.0).view(2, 3, 5, 5) / 256).to(dtype)
+    torch.testing.assert_close(turned(x, degrees=90), x.rot90(dims=(-2, -1)))
+    forth, back = (view(x) for view in VIEWS["affine"](5))
+    torch.testing.assert_close(forth.flip(-1), turned(x.flip(-1), degrees=-6))
+    assert not torch.allclose(forth, back)
+    assert forth.dtype == dtype
 
 
 def test_angles_are_seen_from_the_mean_features_of_the_reference() -> None:

@@ -14,6 +14,7 @@ from metanas.relax.straight_through import StraightThrough
 from metanas.spaces.cell_choices import CellChoices
 from metanas.spaces.cell_space import KINDS, PRIMITIVES
 from metanas.spaces.conv import Conv, dense
+from metanas.spaces.head import LinearHead
 from metanas.spaces.initial import initial_weights
 from metanas.spaces.network import CellNetwork, PooledStem
 from metanas.spaces.norm import Norm
@@ -93,7 +94,7 @@ class Setting:
                 plan=self.choices.full_plan(),
                 primitives=PRIMITIVES,
                 width=self.channels,
-                n_way=self.n_way,
+                head=lambda channels: LinearHead(channels, self.n_way),
             )
         loss = Classification(net, self.relaxation, self.temperature)
         return loss.blind(torch.device("meta")) if self.device == "meta" else loss

@@ -23,6 +23,9 @@ class Data:
     """How often `source` and each of `mix` are drawn, in this order; empty leaves it to `mixing`."""
     root: str | None = None
     """Data directory; without it the environment variable METANAS_DATA."""
+    split: Literal["published", "random"] = "published"
+    """How the classes of published data sets are divided into training, validation and test: as published, or dealt out
+    at random once for all, each list as long as published, which is how MAML and T-NAS divide Omniglot."""
     resolution: int = 28
     """Height and width in pixels, 8 to 512."""
     channels: int = 1
@@ -51,6 +54,11 @@ class Data:
                 others = [known for known in CARDS if known != self.source]
                 raise ConfigError(f"data.mix names further sources, some of {', '.join(others)}, got {name!r}")
         for key, name in [("data.source", self.source), *(("data.mix", name) for name in self.mix)]:
+            if self.split == "random" and CARDS[name].split is None:
+                raise ConfigError(
+                    f"data.split=random divides published lists of classes anew, and {key}={name} has none; expected "
+                    "data.split=published"
+                )
             allowed = sorted({*CARDS[name].channels, 3})
             if self.channels not in allowed:
                 expected = " or ".join(map(str, allowed))

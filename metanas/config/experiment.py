@@ -43,9 +43,10 @@ class Experiment:
         check_name(self.name)
         adapt = self.adapt
         is_stepless = adapt.steps == adapt.child_steps == 0
-        if self.meta.gradient == "relation" and adapt.classifier == "cosine":
+        if self.meta.gradient in ("cosine_prototypes", "relation") and adapt.classifier == "cosine":
             raise ConfigError(
-                "meta.gradient=relation learns how to compare class means: expected adapt.classifier=means, got cosine"
+                f"meta.gradient={self.meta.gradient} learns how to compare class means: expected "
+                "adapt.classifier=means, got cosine"
             )
         if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier != "trained"):
             raise ConfigError(

@@ -46,8 +46,8 @@ class Adapt:
     as many as in meta-training, which keeps them."""
     views: list[str] = field(default_factory=list)
     """Further views of each image of a task, whose features and logits count as much as its own: `flip` mirrors it (not
-    for letters), `crop` shifts it by a tenth of the resolution, to the four sides. For networks that saw such images in
-    meta-training (`meta.augment`)."""
+    for letters), `affine` turns it by 6 degrees either way, `crop` shifts it by a tenth of the resolution, to the four
+    sides. For networks that saw such images in meta-training (`meta.augment`)."""
 
     def __post_init__(self) -> None:
         wanted = {"uniform": "supernet", "prior": "child", "random": "child"}.get(self.strategy, self.deploy)

@@ -9,7 +9,7 @@ from metanas.errors import ConfigError
 from metanas.meta.batch import Execute
 from tasks.augment.named import AUGMENTATIONS
 
-METRIC = ("prototypes", "relation")
+METRIC = ("prototypes", "cosine_prototypes", "relation")
 """The values of `meta.gradient` that are metric learners."""
 
 
@@ -17,12 +17,15 @@ METRIC = ("prototypes", "relation")
 class Meta:
     """The outer loop."""
 
-    gradient: Literal["maml", "reptile", "imaml", "variational", "joint", "prototypes", "relation"] = "maml"
+    gradient: Literal[
+        "maml", "reptile", "imaml", "variational", "joint", "prototypes", "cosine_prototypes", "relation"
+    ] = "maml"
     """How tasks move the start: through the query loss after adaptation (maml; imaml through the solution of a proximal
     problem), towards where adaptation ends (reptile), as a prior whose posterior adaptation finds
     (variational: BASE; needs inner.kl_arch), or by their loss at the start itself (joint, the baseline).
-    `prototypes` and `relation` are metric learners, whose classifier is the support set: they ignore `inner`, and need
-    adapt.steps=0, adapt.child_steps=0 and adapt.classifier=means."""
+    `prototypes`, by distance, `cosine_prototypes`, by angle with a learned scale, and `relation` are metric learners,
+    whose classifier is the support set: they ignore `inner`, and need adapt.steps=0, adapt.child_steps=0 and
+    adapt.classifier=means."""
     cg_steps: int = 5
     """Hessian-vector products of an implicit gradient; other gradients take none."""
     iterations: int = 400
@@ -38,7 +41,7 @@ class Meta:
     for half the tasks."""
     augment: list[str] = field(default_factory=list)
     """How the images of training episodes, support and query, are changed at random, one after the other: `crop` shifts
-    by up to an eighth of the resolution, `flip` mirrors (not for letters), `affine` turns by up to 15 degrees,
+    by up to an eighth of the resolution, `flip` mirrors (not for letters), `affine` turns by up to 12 degrees,
     stretches and slants, `jitter` changes brightness, contrast and saturation by up to 0.4, `cutout` blackens a square
     of a quarter of the resolution. Validation, evaluation and adaptation see images as they are."""
     smoothing: float = 0.0

@@ -11,14 +11,22 @@ from metanas.errors import ConfigError
 class Space:
     """The search space, or a fixed network."""
 
-    kind: Literal["fewshot", "darts", "metanas", "nas_bench_201", "conv4", "resnet8", "resnet12", "resnet12_tadam"] = (
-        "fewshot"
-    )
+    kind: Literal[
+        "fewshot",
+        "darts",
+        "metanas",
+        "nas_bench_201",
+        "conv4",
+        "resnet8",
+        "resnet8_maps",
+        "resnet12",
+        "resnet12_tadam",
+    ] = "fewshot"
     """`fewshot`, `darts`, `metanas`, `nas_bench_201` are searched; the others are networks with nothing to decide."""
     width: int = 16
     """Channels of a node in the first cell, 16 in T-NAS, DARTS and NAS-Bench-201, 28 in MetaNAS; filters of Conv-4,
     published with 32 and 64, or of the first block of ResNet-12, published with 64, or of ResNet-8, of which 16 make
-    91 K weights."""
+    91 K weights; `resnet8_maps` classifies what its last maps show and where, for characters."""
     nodes: int = 2
     """Intermediate nodes of a cell; T-NAS and DARTS have 4, MetaNAS 3, `nas_bench_201` always 3. Fixed networks have
     none."""

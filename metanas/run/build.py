@@ -39,7 +39,7 @@ from metanas.spaces.head import HeadName
 from metanas.spaces.input_pairs import names_pairs
 from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
-from metanas.spaces.resnet import METAOPTNET, NARROW, TADAM, ResNet
+from metanas.spaces.resnet import METAOPTNET, NARROW, NARROW_MAPS, TADAM, ResNet
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.gradient import Gradient
 from metanas.strategies.prior import Prior
@@ -56,9 +56,14 @@ SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
     "nas_bench_201": lambda space, head: NasBench201(space.width, _given(space.cells, NasBench201.cells_a_stage), head),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet8": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, NARROW, head)),
+    "resnet8_maps": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, NARROW_MAPS, head)),
     "resnet12": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, METAOPTNET, head)),
     "resnet12_tadam": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, TADAM, head)),
 }
+
+
+HEADS: dict[str | None, HeadName] = {"cosine_prototypes": "cosine", "relation": "relation"}
+"""Of the networks that a metric learner trains; others have linear ones."""
 
 
 def _given(cells: int | None, published: int) -> int:
@@ -77,6 +82,7 @@ GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
     "variational": lambda experiment: Variational(experiment.inner),
     "joint": lambda experiment: Joint(),
     "prototypes": lambda experiment: Metric(),
+    "cosine_prototypes": lambda experiment: Metric(),
     "relation": lambda experiment: Metric(),
 }
 
@@ -131,10 +137,10 @@ def processes(experiment: Experiment) -> int:
 def space(experiment: Experiment | SearchExperiment) -> SearchSpace:
     """The search space, or the one network of `space.genotype`; raises `GenotypeError` where it has no such network.
 
-    Networks compare instead of classifying where relations are learned.
+    Networks end as their metric learner compares: by angle, or by learned relations.
     """
-    is_relation = isinstance(experiment, Experiment) and experiment.meta.gradient == "relation"
-    found = SPACES[experiment.space.kind](experiment.space, "relation" if is_relation else "linear")
+    gradient = experiment.meta.gradient if isinstance(experiment, Experiment) else None
+    found = SPACES[experiment.space.kind](experiment.space, HEADS.get(gradient, "linear"))
     genotype = tuple(experiment.space.genotype)
     if not genotype:
         return found

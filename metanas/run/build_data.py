@@ -17,7 +17,7 @@ from tasks.mixture import Mixture, check_mixable
 from tasks.sampler import EpisodeSampler
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
-from tasks.split import HELD_OUT, SplitName, refuse_seen
+from tasks.split import HELD_OUT, ClassSplit, SplitName, random_split, refuse_seen
 from tasks.varied import VariedSampler
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ _LOG = logging.getLogger(__name__)
 def dataset(data: Data) -> Dataset:
     """The data set; raises `DataError` where it is missing or damaged."""
     read = _read(data)
+    read = replace(read, split=_divided(read.split, data))
     found = with_channels(without_duplicates(read) if data.drop_duplicates else read, data.channels)
     if found.bank.skipped:
         _LOG.warning(
@@ -36,6 +37,11 @@ def dataset(data: Data) -> Dataset:
             found.bank.skipped[0],
         )
     return rotations(found) if data.rotations else found
+
+
+def _divided(split: ClassSplit, data: Data) -> ClassSplit:
+    """A published division of classes, or its classes divided as `data.split` says."""
+    return random_split(split) if data.split == "random" else split
 
 
 def _read(data: Data) -> Dataset:
@@ -111,4 +117,5 @@ def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
     for name in trained.data.sources:
         published = CARDS[name].split
         if published is not None and split in HELD_OUT:
-            refuse_seen(published().train, name, found.split[split], f"the {split} classes of {found.name}")
+            learned = _divided(published(), trained.data).train
+            refuse_seen(learned, name, found.split[split], f"the {split} classes of {found.name}")

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from metanas.errors import ConfigError
 from metanas.params import Params
+from metanas.spaces.classifier import classifier
 from metanas.spaces.conv import dense, fold
 from metanas.spaces.conv_block import ConvBlock
-from metanas.spaces.head import Head, HeadName, LinearHead
-from metanas.spaces.relation import RelationHead
+from metanas.spaces.head import HeadName
 from tasks.episode import TaskSpec
 
 
@@ -37,11 +37,7 @@ class Conv4(nn.Module):
             raise ConfigError(f"Conv-4 needs images of at least 16x16, got {height}x{size}; raise data.resolution")
         self.blocks = nn.ModuleList(ConvBlock(width if i else channels, width, pool=i < pooled) for i in range(4))
         maps = (width, height >> pooled, size >> pooled)
-        self.head: Head = (
-            RelationHead(maps, spec.n_way)
-            if head == "relation"
-            else LinearHead(maps[0] * maps[1] * maps[2], spec.n_way, pool=False)
-        )
+        self.head = classifier(head, maps, spec.n_way, pool=False)
 
     def forward(
         self,

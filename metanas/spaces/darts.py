@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from metanas.errors import ConfigError
 from metanas.spaces.cell_space import PRIMITIVES, CellSpace, check_sizes
+from metanas.spaces.classifier import classifier
 from metanas.spaces.head import HeadName
 from metanas.spaces.network import CellNetwork, ConvStem, Plan
 from tasks.episode import TaskSpec
@@ -53,8 +54,7 @@ class Darts(CellSpace):
             plan=plan,
             primitives=PRIMITIVES,
             width=self.width,
-            n_way=spec.n_way,
-            maps=maps if self.head == "relation" else None,
+            head=lambda channels: classifier(self.head, (channels, *maps), spec.n_way),
             partial=self.partial,
         )
 

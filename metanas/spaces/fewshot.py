@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from metanas.errors import ConfigError
 from metanas.spaces.cell_space import KINDS, PRIMITIVES, CellSpace, check_sizes
+from metanas.spaces.classifier import classifier
 from metanas.spaces.head import HeadName
 from metanas.spaces.network import CellNetwork, Plan, PooledStem
 from tasks.episode import TaskSpec
@@ -45,7 +46,6 @@ class FewShot(CellSpace):
             plan=plan,
             primitives=PRIMITIVES,
             width=self.width,
-            n_way=spec.n_way,
-            maps=maps if self.head == "relation" else None,
+            head=lambda channels: classifier(self.head, (channels, *maps), spec.n_way),
             partial=self.partial,
         )

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from metanas.params import Params
 from metanas.spaces.conv import by_tasks
 
-HeadName = Literal["linear", "relation"]
-"""What a classifier may be; `relation` is `metanas.spaces.relation.RelationHead`."""
+HeadName = Literal["linear", "cosine", "relation"]
+"""What a classifier may be, see `metanas.spaces.classifier`."""
 
 
 @runtime_checkable
@@ -31,6 +31,16 @@ class Head(Protocol):
     def of_means(self, means: Tensor) -> Params:
         """The weights, by their names in the head, of the classifier with class means `[*tasks, n_way, features]`."""
         ...
+
+
+def described(maps: Tensor, weight: Tensor, *, pool: bool) -> Tensor:
+    """Feature maps `[n, tasks * C, h, w]` as one row of numbers an image, `[*tasks, n, features]`.
+
+    `weight` is that of the classifier, `[*tasks, n_way, features]`; the numbers are the averages of the maps with
+    `pool`, otherwise all that they hold.
+    """
+    x = (maps.mean((2, 3)) if pool else maps.flatten(1)).to(weight.dtype)
+    return x if weight.ndim == 2 else by_tasks(x, len(weight)).transpose(0, 1)
 
 
 class LinearHead(nn.Module):
@@ -52,11 +62,12 @@ class LinearHead(nn.Module):
     def forward(self, maps: Tensor, rows: int | None = None, *, headless: bool = False) -> Tensor:
         """See `Head`."""
         del rows
-        x = (maps.mean((2, 3)) if self.pool else maps.flatten(1)).to(self.weight.dtype)
+        x = described(maps, self.weight, pool=self.pool)
+        if headless:
+            return x
         if self.weight.ndim == 2:
-            return x if headless else nn.functional.linear(x, self.weight, self.bias)
-        by_task = by_tasks(x, self.weight.shape[0]).transpose(0, 1)
-        return by_task if headless else torch.baddbmm(self.bias[:, None], by_task, self.weight.transpose(1, 2))
+            return nn.functional.linear(x, self.weight, self.bias)
+        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
 
     def of_means(self, means: Tensor) -> Params:
         """Squared Euclidean distance is linear: -|f - c|^2 = 2 c f - |c|^2 - |f|^2, the last the same for all classes.

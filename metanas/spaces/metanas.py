@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from metanas.errors import ConfigError
 from metanas.spaces.cell_space import CellSpace, check_sizes
+from metanas.spaces.classifier import classifier
 from metanas.spaces.head import HeadName
 from metanas.spaces.network import CellNetwork, ConvStem, Plan
 from tasks.episode import TaskSpec
@@ -61,6 +62,5 @@ class MetaNas(CellSpace):
             primitives=self.primitives,
             width=self.width,
             growth=1,
-            n_way=spec.n_way,
-            maps=maps if self.head == "relation" else None,
+            head=lambda channels: classifier(self.head, (channels, *maps), spec.n_way),
         )

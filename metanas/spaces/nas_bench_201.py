@@ -15,6 +15,7 @@ from torch import nn
 from metanas.errors import ConfigError, GenotypeError
 from metanas.params import Params
 from metanas.spaces.arch_string import NODES, read_arch, write_arch
+from metanas.spaces.classifier import classifier
 from metanas.spaces.edges import edge_ends
 from metanas.spaces.genotype import check_genotype
 from metanas.spaces.head import HeadName
@@ -137,7 +138,6 @@ class NasBench201:
         with torch.device("meta"):
             return StagedNetwork(
                 spec.image[0],
-                spec.n_way,
                 plan=plan,
                 primitives=PRIMITIVES,
                 ops=OPS,
@@ -145,7 +145,7 @@ class NasBench201:
                 stages=STAGES,
                 cells=self.cells_a_stage,
                 kind=KIND,
-                maps=maps if self.head == "relation" else None,
+                head=lambda channels: classifier(self.head, (channels, *maps), spec.n_way),
             )
 
 

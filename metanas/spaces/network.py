@@ -9,12 +9,11 @@ from metanas.params import Params
 from metanas.spaces.cell import Cell
 from metanas.spaces.conv import Conv, dense, fold
 from metanas.spaces.edges import Choice, Taken, take
-from metanas.spaces.head import Head, LinearHead
+from metanas.spaces.head import Head
 from metanas.spaces.input_pairs import shared_out
 from metanas.spaces.mixed import is_mixable, mixed
 from metanas.spaces.norm import Norm
 from metanas.spaces.partial import edge_gates
-from metanas.spaces.relation import RelationHead
 
 Plan = Mapping[str, Sequence[Sequence[str]]]
 """Cell kind -> for every edge the operations to build."""
@@ -63,8 +62,7 @@ class CellNetwork(nn.Module):
         primitives: all operation names, in the order of the gate columns.
         width: channels of a node in the first cell.
         growth: what every reduction multiplies them by.
-        n_way: classes.
-        maps: height and width of the last cell's output for a relation head; None for a linear one on its average.
+        head: the classifier for so many channels of the last cell's output.
         partial: operations see 1/partial of the channels; the gates then have tables for the edges too, see `partial`.
     """
 
@@ -78,8 +76,7 @@ class CellNetwork(nn.Module):
         primitives: Sequence[str],
         width: int,
         growth: int = 2,
-        n_way: int,
-        maps: tuple[int, int] | None = None,
+        head: Callable[[int], Head],
         partial: int = 1,
     ) -> None:
         super().__init__()
@@ -104,7 +101,7 @@ class CellNetwork(nn.Module):
             before_last, last = last, cells[-1].edges.nodes * width
             after_reduction = reduction
         self.cells: Iterable[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.head: Head = LinearHead(last, n_way) if maps is None else RelationHead((last, *maps), n_way)
+        self.head = head(last)
 
     def forward(
         self,

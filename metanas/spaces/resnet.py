@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from metanas.errors import ConfigError
 from metanas.params import Params
+from metanas.spaces.classifier import classifier
 from metanas.spaces.conv import Conv, dense, fold
-from metanas.spaces.head import Head, HeadName, LinearHead
+from metanas.spaces.head import HeadName
 from metanas.spaces.norm import Norm
-from metanas.spaces.relation import RelationHead
 from tasks.episode import TaskSpec
 
 
@@ -30,6 +30,8 @@ class Blocks(NamedTuple):
     """Filters of each as multiples of those of the first."""
     pools: int
     """How many of them, from the first on, halve the resolution."""
+    averages: bool = True
+    """Whether the classifier sees the average of each of the last maps, or all of it: where things are."""
 
 
 TADAM = Blocks(3, (Fraction(1), Fraction(2), Fraction(4), Fraction(8)), 4)
@@ -38,6 +40,8 @@ METAOPTNET = Blocks(3, (Fraction(1), Fraction(5, 2), Fraction(5), Fraction(10)),
 """64, 160, 320, 640 filters (Lee et al. 2019, arXiv 1904.03758, section 4.1)."""
 NARROW = Blocks(2, (Fraction(1), Fraction(7, 4), Fraction(5, 2), Fraction(7, 2)), 3)
 """16, 28, 40, 56 filters: ResNet-8."""
+NARROW_MAPS = NARROW._replace(averages=False)
+"""The same for characters, which differ in where their strokes are."""
 
 _SLOPE = 0.1  # of the leaky ReLU
 
@@ -64,7 +68,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual blocks, global average pooling and a head; a network without options.
+    """Residual blocks, global average pooling or none, and a head; a network without options.
 
     Deviations: no DropBlock, no dropout and no weight decay of its own; the norm keeps no running statistics, and one
     without weights standardises the images, which the papers do with the statistics of the data set.
@@ -72,7 +76,7 @@ class ResNet(nn.Module):
     Args:
         spec: of the tasks; images of at least 16x16.
         width: filters of the first block, 64 in both papers on ResNet-12; a multiple of 4 for `NARROW`.
-        blocks: `TADAM`, `METAOPTNET` or `NARROW`.
+        blocks: `TADAM`, `METAOPTNET`, `NARROW` or `NARROW_MAPS`.
         head: the classifier.
     """
 
@@ -94,7 +98,7 @@ class ResNet(nn.Module):
             ResidualBlock(*pair, convs=blocks.convs, pool=i < blocks.pools) for i, pair in enumerate(pairwise(widths))
         )
         maps = (widths[-1], height >> blocks.pools, size >> blocks.pools)
-        self.head: Head = RelationHead(maps, spec.n_way) if head == "relation" else LinearHead(widths[-1], spec.n_way)
+        self.head = classifier(head, maps, spec.n_way, pool=blocks.averages)
 
     def forward(
         self,

@@ -5,7 +5,7 @@ cells, global average pool, linear head. Deviations: norms use the batch at hand
 maps of odd size too, rounding up, where the published skeleton, made for 32x32 and 16x16 images, would fail.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from metanas.params import Params
 from metanas.spaces.conv import Conv, dense, fold
 from metanas.spaces.edges import Choice, Edges, Taken, take
-from metanas.spaces.head import Head, LinearHead
+from metanas.spaces.head import Head
 from metanas.spaces.norm import Norm
 from metanas.spaces.ops import Ops, ReluConvNorm
-from metanas.spaces.relation import RelationHead
 
 
 class ConvStem(nn.Module):
@@ -71,7 +70,6 @@ class StagedNetwork(nn.Module):
 
     Args:
         channels: of the images.
-        n_way: classes.
         plan: what every edge of a cell carries.
         primitives: all operation names, in the order of the gate columns.
         ops: the builders of operations.
@@ -79,13 +77,12 @@ class StagedNetwork(nn.Module):
         stages: how many.
         cells: how many in a stage.
         kind: the name of the cell's gates.
-        maps: see `CellNetwork`.
+        head: see `CellNetwork`.
     """
 
     def __init__(
         self,
         channels: int,
-        n_way: int,
         *,
         plan: Sequence[Sequence[str]],
         primitives: Sequence[str],
@@ -94,7 +91,7 @@ class StagedNetwork(nn.Module):
         stages: int,
         cells: int,
         kind: str,
-        maps: tuple[int, int] | None = None,
+        head: Callable[[int], Head],
     ) -> None:
         super().__init__()
         widths = [width * 2**stage for stage in range(stages)]
@@ -108,7 +105,7 @@ class StagedNetwork(nn.Module):
             for stage, wide in enumerate(widths)
         )
         self.norm = Norm(widths[-1], affine=True)
-        self.head: Head = LinearHead(widths[-1], n_way) if maps is None else RelationHead((widths[-1], *maps), n_way)
+        self.head = head(widths[-1])
 
     def forward(
         self,

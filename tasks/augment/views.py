@@ -6,6 +6,8 @@ from functools import partial
 from torch import Tensor
 from torch.nn.functional import pad
 
+from tasks.augment.affine import turned
+
 View = Callable[[Tensor], Tensor]
 """Float images `[..., h, w]` -> images of the same shape."""
 
@@ -32,6 +34,7 @@ def _sides(pixels: int) -> tuple[View, ...]:
 
 VIEWS: dict[str, Callable[[int], tuple[View, ...]]] = {
     "flip": lambda resolution: (mirrored,),
+    "affine": lambda resolution: (partial(turned, degrees=6), partial(turned, degrees=-6)),
     "crop": lambda resolution: _sides(max(1, resolution // 10)),  # 3 pixels of 32
 }
 """By the name of the augmentation that trains for them: from the height and width of images to their views."""

@@ -16,7 +16,7 @@ from metanas.spaces.genotype import random_genotype
 from metanas.spaces.initial import initial_weights
 from metanas.spaces.metanas import MetaNas
 from metanas.spaces.nas_bench_201 import NasBench201
-from metanas.spaces.resnet import METAOPTNET, NARROW, ResNet
+from metanas.spaces.resnet import METAOPTNET, NARROW, NARROW_MAPS, ResNet
 from metanas.spaces.space import SearchSpace
 from tasks.episode import TaskSpec
 from tasks.stream import stream
@@ -25,9 +25,11 @@ SPACES: dict[str, SearchSpace] = {
     "fewshot": FewShot(width=4),
     "fewshot of two nodes": FewShot(width=2, nodes=2),
     "fewshot with a relation head": FewShot(width=2, nodes=2, head="relation"),
+    "fewshot with a cosine head": FewShot(width=2, nodes=2, head="cosine"),
     "conv4": Backbone(lambda spec: Conv4(spec, 4)),
     "conv4 with a relation head": Backbone(lambda spec: Conv4(spec, 4, "relation")),
     "resnet8": Backbone(lambda spec: ResNet(spec, 4, NARROW)),
+    "resnet8 of whole maps with a cosine head": Backbone(lambda spec: ResNet(spec, 4, NARROW_MAPS, "cosine")),
     "resnet12": Backbone(lambda spec: ResNet(spec, 2, METAOPTNET)),
     "darts": Darts(width=2, nodes=3, stack=5),
     "darts of partial channels": Darts(width=4, nodes=3, stack=3, partial=4),

@@ -15,10 +15,12 @@ from metanas.params import MetaParams, leaves, like, spread
 from metanas.relax.softmax import Softmax
 from metanas.spaces.backbone import Backbone
 from metanas.spaces.conv4 import Conv4
+from metanas.spaces.cosine import CosineHead
 from metanas.spaces.fewshot import FewShot
 from metanas.spaces.head import Head, LinearHead
 from metanas.spaces.initial import initial_weights
 from metanas.spaces.relation import RelationHead
+from metanas.spaces.resnet import NARROW_MAPS, ResNet
 from metanas.spaces.space import SearchSpace
 from tasks.episode import Batch, Episode, TaskSpec, stack
 from tasks.stream import stream
@@ -32,6 +34,7 @@ LEARNERS: dict[str, tuple[SearchSpace, Callable[[nn.Module], Classification]]] =
         Backbone(lambda spec: Conv4(spec, 4, "relation")),
         lambda net: Classification(net, criterion=relation_error),
     ),
+    "cosines": (Backbone(lambda spec: ResNet(spec, 4, NARROW_MAPS, "cosine")), Classification),
     "prototypes of searched cells": (FewShot(width=4, nodes=2), lambda net: Classification(net, Softmax())),
 }
 
@@ -63,7 +66,7 @@ def test_is_a_meta_gradient_of_an_objective(learner: Learner) -> None:
     assert isinstance(learner.loss, Objective)
 
 
-@pytest.mark.parametrize("head", [LinearHead(4, 3), RelationHead((4, 4, 4), 3)])
+@pytest.mark.parametrize("head", [LinearHead(4, 3), CosineHead(4, 3), RelationHead((4, 4, 4), 3)])
 def test_heads_are_heads(head: Head) -> None:
     assert isinstance(head, Head)
 
@@ -125,7 +128,10 @@ def test_folded_tasks_equal_one_task_after_another(learner: Learner) -> None:
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("learner", list(LEARNERS.values())[::2], indirect=True, ids=["conv4", "cells"])
+BY_DISTANCE = ["prototypes", "prototypes of searched cells"]
+
+
+@pytest.mark.parametrize("learner", [LEARNERS[name] for name in BY_DISTANCE], indirect=True, ids=BY_DISTANCE)
 def test_prototypes_are_a_softmax_over_squared_distances(learner: Learner) -> None:
     """Snell et al., equations 1 and 2, written out for every image and class."""
     loss, start, episodes = learner
@@ -139,6 +145,25 @@ def test_prototypes_are_a_softmax_over_squared_distances(learner: Learner) -> No
             distances = torch.stack([(f - c).square().sum() for c in means])
             total += (distances[y] + torch.logsumexp(-distances, 0)).item()
         assert found[task].item() == pytest.approx(total / len(query), rel=1e-9)
+
+
+@pytest.mark.parametrize("learner", [LEARNERS["cosines"]], indirect=True)
+def test_cosines_are_a_softmax_over_angles_times_a_learned_scale(learner: Learner) -> None:
+    """Chen et al. 2020, equations 1 and 2, written out for every image and class, at another scale than the first."""
+    loss, start, episodes = learner
+    start = start._replace(weights=start.weights | {"head.scale": torch.tensor([1.7], dtype=torch.float64)})
+    found = Metric()(loss, start, episodes)
+    assert found.gradient.weights["head.scale"].item() != 0
+    for task in range(3):
+        support = loss.features(start, episodes.support.x[task])
+        query = loss.features(start, episodes.query.x[task])
+        assert support.shape[-1] == 14 * 2 * 2  # every place of the last maps counts
+        means = torch.stack([support[episodes.support.y[task] == k].mean(0) for k in range(3)])
+        total = 0.0
+        for f, y in zip(query, episodes.query.y[task], strict=True):
+            cosines = torch.stack([f @ c / (f.norm() * c.norm()) for c in means])
+            total += (torch.logsumexp(17 * cosines, 0) - 17 * cosines[y]).item()
+        assert found.query_loss[task].item() == pytest.approx(total / len(query), rel=1e-9)
 
 
 class Plane(nn.Module):

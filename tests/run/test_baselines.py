@@ -23,6 +23,7 @@ MEANS = ["adapt.steps=0", "adapt.child_steps=0", "adapt.classifier=means"]
 LEARNERS = {
     "maml": ["space.kind=conv4"],
     "protonet": ["space.kind=resnet12", "meta.gradient=prototypes", *MEANS],
+    "cosines": ["space.kind=resnet8_maps", "space.width=4", "meta.gradient=cosine_prototypes", *MEANS],
     "relation": ["space.kind=conv4", "meta.gradient=relation", *MEANS],
 }
 

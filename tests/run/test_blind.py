@@ -76,7 +76,7 @@ def test_a_meta_gradient(overrides: list[str]) -> None:
     assert {tensor.device for tensor in leaves(verdict(overrides))} == {AWAY}
 
 
-@pytest.mark.parametrize("gradient", ["prototypes", "relation"])
+@pytest.mark.parametrize("gradient", ["prototypes", "cosine_prototypes", "relation"])
 def test_a_metric_learner(gradient: str) -> None:
     overrides = [f"meta.gradient={gradient}", "space.kind=conv4", *METRIC]
     assert {tensor.device for tensor in leaves(verdict(overrides))} == {AWAY}

@@ -45,7 +45,7 @@ LEAST = {
 FEWEST_NODES = {"nas_bench_201": 3}
 """Of spaces that need more than one."""
 
-LEAST_WIDTH = {"resnet8": 4}
+LEAST_WIDTH = {"resnet8": 4, "resnet8_maps": 4}
 """Of networks that need more than two."""
 
 

@@ -75,6 +75,14 @@ def test_episodes_of_classes_that_training_shows_are_refused(metanas, tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_has_no_published_classes_to_divide_anew(metanas, tmp_path: Path) -> None:
+    overrides = ["data.source=folder", "data.split=random", f"data.root={tmp_path}"]
+    line = metanas("meta-train", "--out", tmp_path / "run", *overrides).line
+    assert (
+        "data.split=random divides published lists of classes anew, and data.source=folder has none" in line
+    )
+
+
 class TestColours:
     """A run on CIFAR-FS."""
 
@@ -95,6 +103,15 @@ class TestColours:
         assert "the test classes of fc100 must be unseen, but cifar_fs trains on " in refused
         assert "cifar100/bee" in refused
         assert metanas("evaluate", "-q", run, "data.source=fc100", "--split", "train").code == 0
+
+    def test_divided_at_random_is_not_judged_by_the_published_test_classes(
+        self, metanas, tiny_overrides: list[str], tmp_path: Path
+    ) -> None:
+        run = tmp_path / "run"
+        assert metanas("meta-train", "-q", "--out", run, *tiny_overrides, *COLOURS, "data.split=random").code == 0
+        assert metanas("evaluate", "-q", run).code == 0
+        line = metanas("evaluate", "-q", run, "data.split=published").line
+        assert "the test classes of cifar_fs must be unseen, but cifar_fs trains on " in line
 
     @pytest.mark.parametrize(("source", "other"), [("cifar_fs", "fc100"), ("fc100", "cifar_fs")])
     def test_is_not_mixed_with_another_division_of_its_images(

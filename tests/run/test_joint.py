@@ -187,11 +187,12 @@ def test_what_the_data_cannot_give_is_refused(
         (["meta.gradient=maml"], "task.labels=classes .* got maml and cosine"),
         (["adapt.classifier=trained"], "task.labels=classes .* got joint and trained"),
         (["data.mix=[glyphs]"], "task.labels=classes takes the classes of one data set"),
-        (["adapt.views=[turn]"], "adapt.views names views, each once, of flip, crop, got 'turn'"),
+        (["adapt.views=[turn]"], "adapt.views names views, each once, of flip, affine, crop, got 'turn'"),
         (["task.varied=true"], "task.labels=classes shows all classes in every episode"),
         (["meta.smoothing=0.1", "task.labels=drawn"], "expected task.labels=classes, got drawn; set meta.smoothing=0"),
         (["meta.smoothing=1.1"], r"meta.smoothing must be in 0.0..1.0, got 1.1"),
         (["meta.gradient=relation", "task.labels=drawn"], "expected adapt.classifier=means, got cosine"),
+        (["meta.gradient=cosine_prototypes", "task.labels=drawn"], "expected adapt.classifier=means, got cosine"),
     ],
 )
 def test_what_does_not_fit_is_refused(overrides: list[str], says: str, asked: Callable[..., Experiment]) -> None:

@@ -12,6 +12,7 @@ from metanas.relax.softmax import Softmax
 from metanas.spaces import edges, network
 from metanas.spaces.cell import Cell
 from metanas.spaces.fewshot import PRIMITIVES, FewShot
+from metanas.spaces.head import LinearHead
 from metanas.spaces.mixed import is_mixable, waves
 from metanas.spaces.nas_bench_201 import NasBench201
 from metanas.spaces.norm import EPS, normalise_rows, standardise
@@ -60,7 +61,7 @@ def test_equals_edge_by_edge_with_fewer_operations(missing: str) -> None:
             plan={kind: [ops] * 5 for kind in kinds},
             primitives=PRIMITIVES,
             width=2,
-            n_way=3,
+            head=lambda channels: LinearHead(channels, 3),
         )
     weights = {name: draw(tuple(p.shape), name) for name, p in net.named_parameters()}
     arch = {kind: draw((5, len(PRIMITIVES)), kind) for kind in kinds}
