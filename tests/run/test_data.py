@@ -78,9 +78,7 @@ def test_episodes_of_classes_that_training_shows_are_refused(metanas, tmp_path: 
 def test_a_folder_has_no_published_classes_to_divide_anew(metanas, tmp_path: Path) -> None:
     overrides = ["data.source=folder", "data.split=random", f"data.root={tmp_path}"]
     line = metanas("meta-train", "--out", tmp_path / "run", *overrides).line
-    assert (
-        "data.split=random divides published lists of classes anew, and data.source=folder has none" in line
-    )
+    assert "data.split=random divides published lists of classes anew, and data.source=folder has none" in line
 
 
 class TestColours:
