@@ -7,7 +7,9 @@ task, with the support steps that its own cell would get, twice: with the task's
 the same classes, taken out of the query images. What is left of these is in two halves. Transductive accuracies, in %:
 
 - `prior`, `best for all`, `best for each`: the cell that one half picks, judged by the other, both ways round;
-- `own`: the cell that the task has chosen;
+- `own`: the cell that the task has chosen, for tasks that chose one of these cells;
+- `least support loss`, `most certain`: the cell after whose steps the support images have the least loss, or the query
+  images the least entropy, both less the cell's mean over tasks; `committee`: the mean prediction of all cells;
 - `points of a support set`: the standard deviation of what a cell is worth to a task beyond the means of the cell and
   of the task, as far as two halves of the query images agree on it after steps on the same support set;
 - `points of a task`: the same, as far as they agree after steps on two support sets. This is what the classes of a task
@@ -19,6 +21,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -79,14 +82,22 @@ def measure(run: Path, most: int, overrides: Sequence[str]) -> None:
         prior = CONTROLS["prior_child"](pairs[0][0][0], stream(0)).genotypes[0]
         often = [cell for cell, _ in Counter(own).most_common()]
         cells = list(dict.fromkeys([prior, *often]))[:most]
-        tables = []
+        seen: list[list[Seen]] = []
         with Progress("cell", len(cells), 1, quiet=False) as progress:
             for done, cell in enumerate(cells, start=1):
-                found = [torch.stack([right(bench, p, query, cell) for p in problems], 1) for problems, query in pairs]
-                tables.append(torch.cat(found))
+                found = [[after_steps(bench, p, query, cell) for p in problems] for problems, query in pairs]
+                seen.append([Seen(*map(torch.cat, zip(*column, strict=True))) for column in zip(*found, strict=True)])
                 progress.update(done)
         chosen = torch.tensor([cells.index(cell) if cell in cells else -1 for cell in own])
-        print(json.dumps({"dataset": judge.dataset, "distinct": len(often)} | headroom(torch.stack(tables), chosen)))
+        y = torch.cat([query.y for _, query in pairs])
+        shares = torch.stack([torch.stack([halves(looked.sure.argmax(-1) == y) for looked in row], 1) for row in seen])
+        print(
+            json.dumps(
+                {"dataset": judge.dataset, "distinct": len(often)}
+                | headroom(shares, chosen)
+                | signs([row[0] for row in seen], y)
+            )
+        )
 
 
 def divided(episode: Episode, n_way: int) -> tuple[Batch, Batch, Batch]:
@@ -103,15 +114,29 @@ def taken(batch: Batch, rows: Tensor) -> Batch:
     return Batch(batch.x[tasks, rows], batch.y[tasks, rows])
 
 
-def right(bench: Workbench, problem: Problem, query: Batch, cell: Genotype) -> Tensor:
-    """The share of each half of the query images that `cell` gets right, `[tasks, 2]`, after all support steps."""
+class Seen(NamedTuple):
+    """What there is to see of one cell in every task after its support steps."""
+
+    support_loss: Tensor
+    """`[tasks]`, in nats."""
+    sure: Tensor
+    """Probabilities of the query images, `[tasks, n, n_way]`."""
+
+
+def after_steps(bench: Workbench, problem: Problem, query: Batch, cell: Genotype) -> Seen:
+    """`cell` in all tasks of a problem, after as many support steps as a search and its child take together."""
     adapt = bench.experiment.adapt
     given = Choice((cell,) * problem.tasks, spread(problem.start, problem.tasks))
     tuned = bench.tuned(problem, given, adapt.steps + adapt.child_steps)
     objective, choice = bench.classified(problem, as_decoded(problem, tuned), tuned)
     logits = predictions(objective, choice.params, problem.support.x, query.x, transductive=True)
-    hits = (logits.argmax(-1) == query.y).double()
-    return torch.stack([hits[:, ::2].mean(-1), hits[:, 1::2].mean(-1)], dim=-1)
+    with torch.no_grad():
+        return Seen(objective(choice.params, problem.support), logits.softmax(-1))
+
+
+def halves(hits: Tensor) -> Tensor:
+    """Which images `[tasks, n]` are right, as the share of each half, `[tasks, 2]`."""
+    return torch.stack([hits[:, ::2].double().mean(-1), hits[:, 1::2].double().mean(-1)], dim=-1)
 
 
 def headroom(shares: Tensor, chosen: Tensor) -> dict[str, object]:
@@ -142,6 +167,21 @@ def headroom(shares: Tensor, chosen: Tensor) -> dict[str, object]:
         "points of a support set": deviation(same),
         "points of a task": deviation(other),
     }
+
+
+def signs(seen: Sequence[Seen], y: Tensor) -> dict[str, object]:
+    """How far above the prior's cell, the first, one is that a sign visible to adaptation picks, and all together."""
+    sure = torch.stack([looked.sure for looked in seen])
+    accuracy = (sure.argmax(-1) == y).double().mean(-1)
+    loss = torch.stack([looked.support_loss for looked in seen])
+    entropy = torch.special.entr(sure).sum(-1).mean(-1)
+    picks = {"least support loss": loss, "most certain": entropy}
+    found: dict[str, object] = {}
+    for name, sign in picks.items():
+        pick = (sign - sign.mean(1, keepdim=True)).argmin(0, keepdim=True)
+        found[f"{name} above prior"] = said(accuracy.gather(0, pick)[0] - accuracy[0])
+    together = (sure.mean(0).argmax(-1) == y).double().mean(-1)
+    return found | {"committee above prior": said(together - accuracy[0])}
 
 
 def said(values: Tensor) -> str:

@@ -61,6 +61,22 @@ class TestHeadroom:
         assert found["own above prior"].endswith("(2 tasks)")
 
 
+def test_signs_pick_cells_and_a_committee_is_right_where_most_are() -> None:
+    """Two tasks of one image; the prior is wrong in the second, which two others are right about, surely or not."""
+    y = torch.tensor([[0], [1]])
+
+    def seen(loss: list[float], first: float, second: float) -> object:
+        sure = torch.tensor([[[first, 1 - first]], [[1 - second, second]]])
+        return SCRIPT["Seen"](torch.tensor(loss), sure)
+
+    cells = [seen([0.5, 0.9], 0.9, 0.4), seen([0.9, 0.5], 0.9, 0.6), seen([0.9, 0.9], 0.8, 0.95)]
+    found = SCRIPT["signs"](cells, y)
+    assert found["least support loss above prior"].startswith("50.0 ")
+    assert found["most certain above prior"].startswith("50.0 ")
+    assert found["committee above prior"].startswith("50.0 ")
+    assert SCRIPT["signs"](cells[:1], y)["committee above prior"].startswith("0.0 ")
+
+
 def test_the_other_support_set_comes_out_of_the_query_images() -> None:
     y = torch.tensor([[1, 0, 0, 1, 0, 1], [0, 0, 1, 1, 1, 0]])
     query = Batch(torch.arange(12.0).view(2, 6, 1, 1, 1), y)
@@ -92,6 +108,7 @@ def test_a_run_is_measured(done, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["dataset"] == "glyphs"
     assert 1 <= found["cells"] <= 3
     assert found["prior"].endswith("(4 tasks)")
+    assert found["committee above prior"].endswith("(4 tasks)")
 
 
 def test_what_cannot_be_measured_is_one_line(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
