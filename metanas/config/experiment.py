@@ -51,7 +51,7 @@ class Experiment:
         if self.meta.gradient in METRIC and not (is_stepless and adapt.classifier != "trained"):
             raise ConfigError(
                 f"meta.gradient={self.meta.gradient} takes no support steps: expected adapt.steps=0 "
-                f"adapt.child_steps=0 adapt.classifier=means or cosine, got {adapt.steps}, {adapt.child_steps} and "
+                f"adapt.child_steps=0 adapt.classifier=means, got {adapt.steps}, {adapt.child_steps} and "
                 f"{adapt.classifier}; set these three too"
             )
         if self.task.labels == "classes":

@@ -183,7 +183,7 @@ class TestRefusals:
         [
             (
                 ["meta.gradient=prototypes"],
-                "expected adapt.steps=0 adapt.child_steps=0 adapt.classifier=means or cosine, got 1, 1 and trained",
+                "expected adapt.steps=0 adapt.child_steps=0 adapt.classifier=means, got 1, 1 and trained",
             ),
             (["meta.gradient=relation", *MEANS[:2]], "got 0, 0 and trained; set these three too"),
             (["adapt.strategy=uniform"], "leaves no child to hand out; expected adapt.deploy=supernet, got child"),
