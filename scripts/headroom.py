@@ -69,6 +69,12 @@ def measure(run: Path, most: int, overrides: Sequence[str]) -> None:
             "expected a space with something to decide and adapt.strategy=gradient, got "
             f"space.kind={experiment.space.kind} and {experiment.adapt.strategy}"
         )
+    least = bench.judged.k_shot + 2
+    if bench.judged.n_query < least:
+        raise ConfigError(
+            f"expected evaluate.n_query of at least {least}, for a second support set and two halves, got "
+            f"{bench.judged.n_query}"
+        )
     for judge in judges(directory, experiment, bench, "test").values():
         parts = spans(0, experiment.evaluate.episodes, experiment.evaluate.chunk)
         stacks = [stack for part in parts for stack in judge.episodes.stacks(range(*part))]

@@ -33,18 +33,8 @@ class Head(Protocol):
         ...
 
 
-def described(maps: Tensor, weight: Tensor, *, pool: bool) -> Tensor:
-    """Feature maps `[n, tasks * C, h, w]` as one row of numbers an image, `[*tasks, n, features]`.
-
-    `weight` is that of the classifier, `[*tasks, n_way, features]`; the numbers are the averages of the maps with
-    `pool`, otherwise all that they hold.
-    """
-    x = (maps.mean((2, 3)) if pool else maps.flatten(1)).to(weight.dtype)
-    return x if weight.ndim == 2 else by_tasks(x, len(weight)).transpose(0, 1)
-
-
-class LinearHead(nn.Module):
-    """A linear classifier on pooled or flattened features; implements `Head`.
+class FeatureHead(nn.Module):
+    """What classifiers share that hold a row of weights for each class, on pooled or flattened features.
 
     Args:
         features: numbers that describe an image: channels, or channels * height * width of maps that are not pooled.
@@ -55,14 +45,26 @@ class LinearHead(nn.Module):
     def __init__(self, features: int, n_way: int, *, pool: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_way, features))
-        self.bias = nn.Parameter(torch.empty(n_way))
         self.pool = pool
         self.n_way = n_way
+
+    def described(self, maps: Tensor) -> Tensor:
+        """Feature maps `[n, tasks * C, h, w]` as one row of numbers an image, `[*tasks, n, features]`."""
+        x = (maps.mean((2, 3)) if self.pool else maps.flatten(1)).to(self.weight.dtype)
+        return x if self.weight.ndim == 2 else by_tasks(x, len(self.weight)).transpose(0, 1)
+
+
+class LinearHead(FeatureHead):
+    """A linear classifier on these features; implements `Head`."""
+
+    def __init__(self, features: int, n_way: int, *, pool: bool = True) -> None:
+        super().__init__(features, n_way, pool=pool)
+        self.bias = nn.Parameter(torch.empty(n_way))
 
     def forward(self, maps: Tensor, rows: int | None = None, *, headless: bool = False) -> Tensor:
         """See `Head`."""
         del rows
-        x = described(maps, self.weight, pool=self.pool)
+        x = self.described(maps)
         if headless:
             return x
         if self.weight.ndim == 2:

@@ -111,6 +111,12 @@ def test_a_run_is_measured(done, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["committee above prior"].endswith("(4 tasks)")
 
 
+def test_too_few_query_images_are_refused(done, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = called(capsys, done.path, "evaluate.n_query=2")
+    assert code == 2
+    assert err.startswith("headroom: expected evaluate.n_query of at least 3, for a second support set and two halves")
+
+
 def test_what_cannot_be_measured_is_one_line(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     meta_train(tiny("space.kind=conv4"), RunDirectory(tmp_path / "fixed"), quiet=True)
     code, _, err = called(capsys, tmp_path / "fixed")
