@@ -43,7 +43,15 @@ def sheet_of(bank: ImageBank, classes: Sequence[str], per_class: int) -> Tensor:
     for row, name in enumerate(classes):
         found = bank.images_of(name)[:per_class].cpu()
         images[row, : len(found)] = found
-    return _grid(images)
+    return grid(images)
+
+
+def grid(images: Tensor) -> Tensor:
+    """uint8 `[rows, columns, c, h, w]` as one picture `[c, height, width]`, with gaps."""
+    h, w = images.shape[-2:]
+    cells = images.new_full((*images.shape[:3], h + _GAP, w + _GAP), _PAPER)
+    cells[..., :h, :w] = images
+    return cells.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
 
 
 def enlarged(sheet: Tensor, zoom: int) -> Tensor:
@@ -55,19 +63,11 @@ def sheet_of_episode(episode: Episode) -> Tensor:
     """The sheet of an episode of one shape as uint8 `[c, height, width]`: a class a row, its support images first."""
     n_way = n_way_of(episode)
     support, query = (
-        _grid((batch.x.cpu() * 255).round().byte().reshape(n_way, -1, *batch.x.shape[1:]))  # class after class
+        grid((batch.x.cpu() * 255).round().byte().reshape(n_way, -1, *batch.x.shape[1:]))  # class after class
         for batch in episode
     )
     gap = support.new_full((*support.shape[:2], 4 * _GAP), _PAPER)
     return torch.cat([support, gap, query], dim=2)
-
-
-def _grid(images: Tensor) -> Tensor:
-    """uint8 `[rows, columns, c, h, w]` as one picture `[c, height, width]`, with gaps."""
-    h, w = images.shape[-2:]
-    cells = images.new_full((*images.shape[:3], h + _GAP, w + _GAP), _PAPER)
-    cells[..., :h, :w] = images
-    return cells.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
 
 
 def _chosen(bank: ImageBank, classes: Sequence[str] | int) -> Sequence[str]:

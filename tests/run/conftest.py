@@ -2,7 +2,9 @@
 
 import json
 import os
+import runpy
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from metanas.run.meta_train import meta_train
 from metanas.track.jsonl import read_rows
 
 from ..conftest import write_cifar10
+
+ROOT = Path(__file__).parents[2]
 
 TINY = [
     "space.width=2",
@@ -183,6 +187,23 @@ def metanas() -> Callable[..., Said]:
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Said(result.exit_code, result.stdout, result.stderr)
+
+    return call
+
+
+@pytest.fixture
+def script(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
+    """A file of scripts/, in this process, as it is typed."""
+
+    def call(name: str, *arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        try:
+            runpy.run_path(str(ROOT / "scripts" / name), run_name="__main__")
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
 
     return call
 

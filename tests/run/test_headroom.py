@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -89,38 +88,28 @@ def test_the_other_support_set_comes_out_of_the_query_images() -> None:
     assert left.y.tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]]
 
 
-def called(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["headroom.py", *map(str, arguments)])
-        try:
-            SCRIPT["main"]()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
-def test_a_run_is_measured(done, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = called(capsys, done.path, "--cells", 3, "evaluate.n_query=5", "evaluate.episodes=4")
-    assert code == 0
-    found = json.loads(out)
+def test_a_run_is_measured(done, script) -> None:
+    said = script("headroom.py", done.path, "--cells", 3, "evaluate.n_query=5", "evaluate.episodes=4")
+    assert said.code == 0
+    found = json.loads(said.out)
     assert found["dataset"] == "glyphs"
     assert 1 <= found["cells"] <= 3
     assert found["prior"].endswith("(4 tasks)")
     assert found["committee above prior"].endswith("(4 tasks)")
 
 
-def test_too_few_query_images_are_refused(done, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = called(capsys, done.path, "evaluate.n_query=2")
-    assert code == 2
-    assert err.startswith("headroom: expected evaluate.n_query of at least 3, for a second support set and two halves")
+def test_too_few_query_images_are_refused(done, script) -> None:
+    said = script("headroom.py", done.path, "evaluate.n_query=2")
+    assert said.code == 2
+    assert said.err.startswith(
+        "headroom: expected evaluate.n_query of at least 3, for a second support set and two halves"
+    )
 
 
-def test_what_cannot_be_measured_is_one_line(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_measured_is_one_line(tiny, tmp_path: Path, script) -> None:
     meta_train(tiny("space.kind=conv4"), RunDirectory(tmp_path / "fixed"), quiet=True)
-    code, _, err = called(capsys, tmp_path / "fixed")
-    assert code == 2
-    assert "headroom: expected a space with something to decide and adapt.strategy=gradient, got space.kind" in err
-    assert called(capsys, tmp_path / "nothing")[0] == 2
-    assert "at least 2, got 1" in called(capsys, tmp_path / "fixed", "--cells", 1)[2]
+    said = script("headroom.py", tmp_path / "fixed")
+    assert said.code == 2
+    assert "headroom: expected a space with something to decide and adapt.strategy=gradient, got space.kind" in said.err
+    assert script("headroom.py", tmp_path / "nothing").code == 2
+    assert "at least 2, got 1" in script("headroom.py", tmp_path / "fixed", "--cells", 1).err
