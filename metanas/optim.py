@@ -32,10 +32,11 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) with T-NAS's outer constants, but for a larger step size.
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) with T-NAS's outer constants.
 
-    Weight decay is the classical one, added to the gradient, as in T-NAS's and DARTS's architecture step; each group
-    has its own, and learned rates, whose neutral value is no better than another, have none.
+    But steps are larger, and logits do not decay unless they are told to. Weight decay is the classical one, added to
+    the gradient, as in T-NAS's and DARTS's architecture step; each group has its own, and learned rates, whose neutral
+    value is no better than another, have none.
     """
 
     lr_weights: float = 1e-2
@@ -48,7 +49,8 @@ class Adam:
     beta1_arch: float = 0.5
     beta2: float = 0.999
     decay_weights: float = 0.0
-    decay_arch: float = 1e-3
+    decay_arch: float = 0.0
+    """Pulls the logits towards indifference; T-NAS and DARTS have 1e-3, and so have their configurations here."""
     eps: float = 1e-8
     clip: float = 10.0
     """Largest norm of the gradient over all groups; longer ones are shortened. 0 never clips."""

@@ -67,10 +67,11 @@ class Meta:
     save_every: int = 50
     """Outer steps between two checkpoints."""
     non_finite: Literal["raise", "skip"] = "raise"
-    """What a query loss or meta-gradient that is not finite does: `raise` ends the run and names step, task and data
-    set; `skip` leaves that meta-batch out, says so, and goes on with the next one from the same start."""
+    """What a query loss or meta-gradient that is not finite does, or a validation whose predictions are not: `raise`
+    ends the run and names step, task and data set; `skip` leaves that meta-batch or validation out, says so, and goes
+    on with the next one from the same start. An evaluation has nothing to leave out, and always ends."""
     skips: int = 10
-    """Meta-batches that `skip` leaves out of a run at most; one more ends it."""
+    """Meta-batches and validations that `skip` leaves out of a run at most; one more ends it."""
 
     def __post_init__(self) -> None:
         between("meta.iterations", self.iterations, 1, 10**9)

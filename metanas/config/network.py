@@ -6,6 +6,9 @@ from typing import Literal
 from metanas.config.ranges import between
 from metanas.errors import ConfigError
 
+FIXED = ("conv4", "resnet8", "resnet8_maps", "resnet12", "resnet12_tadam")
+"""The values of `space.kind` that are one network each."""
+
 
 @dataclass(frozen=True)
 class Space:
@@ -60,6 +63,16 @@ class Space:
                 f"space.nodes must be 3 for space.kind=nas_bench_201, whose cells have three nodes after their input, "
                 f"got {self.nodes}"
             )
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is one network, and nothing to decide."""
+        return bool(self.genotype) or self.kind in FIXED
+
+    @property
+    def named(self) -> str:
+        """The key and value that say which network or networks there are."""
+        return f"space.genotype={self.genotype}" if self.genotype else f"space.kind={self.kind}"
 
 
 @dataclass(frozen=True)

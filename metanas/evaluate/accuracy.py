@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from metanas.errors import NonFiniteError
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.prototypes import refined
@@ -24,13 +25,24 @@ def predictions(
         transductive: normalise with the statistics of the whole query set. Otherwise each query image is normalised
             with the support set's statistics alone and its prediction does not depend on the other queries. An
             objective with reference images normalises with theirs, and both are the same.
+
+    Raises:
+        NonFiniteError: a task's logits are not numbers, of which the largest would be the first class.
     """
     with torch.no_grad():
         if transductive or objective.viewing.reference is not None:
-            return objective.logits(params, query)
-        rows = support.shape[-4]
-        both = torch.cat([support, query], dim=-4)
-        return objective.logits(params, both, rows=rows)[..., rows:, :]
+            logits = objective.logits(params, query)
+        else:
+            rows = support.shape[-4]
+            both = torch.cat([support, query], dim=-4)
+            logits = objective.logits(params, both, rows=rows)[..., rows:, :]
+    known = logits.isfinite().flatten(-2).all(-1).reshape(-1)
+    if not known.all():
+        raise NonFiniteError(
+            "the predictions of the adapted network are not finite; lower adapt.lr_weights, adapt.lr_arch or the steps",
+            tuple((~known).nonzero()[:, 0].tolist()),
+        )
+    return logits
 
 
 def accuracies(objective: Classification, params: MetaParams, episodes: Episode, *, transductive: bool) -> list[float]:

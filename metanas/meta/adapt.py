@@ -72,6 +72,20 @@ class Inner:
         if (self.optimiser, self.engine) == ("adam", "higher"):
             raise ConfigError("inner.engine=higher takes plain steps only, got inner.optimiser=adam; use engine=plain")
 
+    def check_implicit(self) -> None:
+        """Raises `ConfigError` where the loop has no end that implicit gradients could know."""
+        for group in ("weights", "arch"):
+            if getattr(self, f"lr_{group}") and not getattr(self, f"proximal_{group}"):
+                raise ConfigError(
+                    f"meta.gradient=imaml needs inner.proximal_{group} above 0 where inner.lr_{group} is, got 0; "
+                    "the paper takes 0.5 to 2"
+                )
+        if self.kl_arch:
+            raise ConfigError(
+                f"meta.gradient=imaml is implicit in squared distances alone: expected inner.kl_arch=0, got "
+                f"{self.kl_arch}; take inner.proximal_arch, or meta.gradient=variational"
+            )
+
     def sizes(self, params: MetaParams) -> list[float]:
         """The step size of every entry before anything is learned, in the order of `leaves`; 0 for what rests."""
         weights = [0.0 if self._rests(name) else self.lr_weights for name in params.weights]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metanas.errors import ConfigError
 from metanas.meta.adapt import Inner, adapt
 from metanas.meta.conjugate_gradient import conjugate_gradient
 from metanas.meta.gradient import Verdict
@@ -35,17 +34,7 @@ class Imaml:
     """Hessian-vector products of a solution, at most."""
 
     def __post_init__(self) -> None:
-        for group in ("weights", "arch"):
-            if getattr(self.inner, f"lr_{group}") and not getattr(self.inner, f"proximal_{group}"):
-                raise ConfigError(
-                    f"meta.gradient=imaml needs inner.proximal_{group} above 0 where inner.lr_{group} is, got 0; "
-                    "the paper takes 0.5 to 2"
-                )
-        if self.inner.kl_arch:
-            raise ConfigError(
-                f"meta.gradient=imaml is implicit in squared distances alone: expected inner.kl_arch=0, got "
-                f"{self.inner.kl_arch}; take inner.proximal_arch, or meta.gradient=variational"
-            )
+        self.inner.check_implicit()
 
     def __call__(self, loss: LossFn, start: MetaParams, episodes: Episode) -> Verdict:
         """See `MetaGradient`."""

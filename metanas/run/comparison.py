@@ -13,6 +13,7 @@ from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded, children
 from metanas.run import build
+from metanas.run.non_finite import blaming
 from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench, with_class_means
 from metanas.spaces.cost import Cost, cost
@@ -244,6 +245,7 @@ class Examiner:
 
     bench: Workbench
     start: MetaParams
+    dataset: str
     episodes: Episodes
     portions: Portions = field(default_factory=Portions)
 
@@ -256,8 +258,9 @@ class Examiner:
         return comparison.scores
 
     def _scores(self, stack: Stack, first: int, last: int) -> Scores:
-        comparison = Comparison(self.bench, self.start)
-        comparison.add(stack.part(first, last))
+        comparison, part = Comparison(self.bench, self.start), stack.part(first, last)
+        with blaming(part.numbers, self.dataset):
+            comparison.add(part)
         return comparison.scores
 
     def cost(self, genotype: Genotype) -> Cost:

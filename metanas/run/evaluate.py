@@ -49,9 +49,9 @@ def evaluate(
     parts: dict[str, dict[str, Summary]] = {}
     known: dict[Genotype, Cost] = {}
     with directory.locked(), Interrupt() as interrupt:
-        for source, (_, episodes) in judging.items():
+        for source, (dataset, episodes) in judging.items():
             comparison = Comparison(bench, start)
-            costs = _score(comparison, Examiner(bench, start, episodes), interrupt, quiet=quiet)
+            costs = _score(comparison, Examiner(bench, start, dataset, episodes), interrupt, quiet=quiet)
             for i in range(min(experiment.evaluate.timed, experiment.evaluate.episodes)):
                 (alone,) = episodes.stacks([i])
                 comparison.clock(alone)

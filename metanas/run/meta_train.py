@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from metanas.config import Experiment
+from metanas.errors import NonFiniteError
 from metanas.evaluate.interval import stratified
 from metanas.evaluate.logits import describe
 from metanas.meta.batch import Executor
@@ -14,6 +15,7 @@ from metanas.params import Metrics
 from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.loop import drive, is_due, tracked
+from metanas.run.non_finite import without
 from metanas.run.outer_step import begin, outer_step, validation_scores
 from metanas.run.pictures import draw_prior
 from metanas.run.reference import draw_reference
@@ -40,11 +42,10 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
         ConfigError, DataError, CheckpointError: before anything is written.
     """
     check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
-    bench = Workbench.of(experiment)
+    bench, learner = Workbench.of(experiment), build.learner(experiment)
     data = [build_data.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
     train = build_data.training(experiment, data)
     validation = tuple(build_data.episodes(experiment, part, "validation") for part in data)
-    learner = build.learner(experiment)
     state = _load(bench, learner, directory) if resume else begin(bench, learner)
     if not state.iteration:
         state = state._replace(reference=draw_reference(experiment, data))
@@ -116,7 +117,11 @@ class _Loop:
 
     def validate(self, crew: Crew, state: Progressed, trackers: Tracker, progress: Progress) -> Progressed:
         """Scores the deployed networks on validation classes; the best state is kept for evaluation."""
-        scores = validation_scores(self.bench, crew, state.learner.params)
+        try:
+            scores = validation_scores(self.bench, crew, state.learner.params)
+        except NonFiniteError as error:
+            meta = self.bench.experiment.meta
+            return without(state, meta, f"the validation after outer iteration {state.iteration}", error)
         score = stratified(list(scores.values()))
         each = {f"validation/acc/{name}": part.mean for name, part in scores.items()} if len(scores) > 1 else {}
         row = {"validation/acc": score.mean, "validation/acc_ci95": score.ci95, **each}

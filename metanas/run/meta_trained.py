@@ -52,7 +52,7 @@ class MetaTrained:
             try:
                 for _ in range(experiment.meta.iterations):
                     state, _ = outer_step(bench, learner, crew, state)
+                scores = validation_scores(bench, crew, state.learner.params)
             except NonFiniteError:
                 return Estimate(0.0, time.perf_counter() - began)
-            scores = validation_scores(bench, crew, state.learner.params)
         return Estimate(stratified(list(scores.values())).mean, time.perf_counter() - began)

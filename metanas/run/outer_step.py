@@ -1,6 +1,5 @@
 """A step of meta-training, and a look at validation classes: what every meta-trained network goes through."""
 
-import logging
 import math
 import time
 from collections.abc import Sequence
@@ -11,12 +10,11 @@ from metanas.meta.learner import MetaLearner
 from metanas.parallel import Crew
 from metanas.params import MetaParams, Metrics, tree_map
 from metanas.run.drawn import drawn
+from metanas.run.non_finite import without
 from metanas.run.start import begun_at
 from metanas.run.state import Progressed
 from metanas.run.workbench import Workbench
 from tasks.episode import spans
-
-log = logging.getLogger(__name__)
 
 
 def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
@@ -52,12 +50,8 @@ def outer_step(bench: Workbench, learner: MetaLearner, crew: Crew, state: Progre
         moved, metrics = learner.step(state.learner, verdicts, scale, rest_arch=meta.is_warming(i))
     except NonFiniteError as error:
         where = _named(crew, [i * meta.tasks + task for task in error.tasks])
-        if meta.non_finite == "raise" or state.skipped >= meta.skips:
-            after = f", after {state.skipped} meta-batches were left out (meta.skips)" if state.skipped else ""
-            raise NonFiniteError(f"outer iteration {i}{after}: {where}: {error}", error.tasks) from error
-        log.warning("outer iteration %d left out: %s: %s", i, where, error)
+        state = without(state, meta, f"outer iteration {i}", NonFiniteError(f"{where}: {error}", error.tasks))
         moved, metrics = state.learner, {}
-        state = state._replace(skipped=state.skipped + 1)
     metrics["meta/temperature"] = bench.experiment.temperature(i)
     metrics["seconds"] = time.perf_counter() - began
     return state._replace(learner=moved, iteration=i + 1), metrics
@@ -72,7 +66,11 @@ def _named(crew: Crew, episodes: Sequence[int]) -> str:
 
 
 def validation_scores(bench: Workbench, crew: Crew, params: MetaParams) -> dict[str, Interval]:
-    """The accuracy of the deployed networks on validation classes of every data set of meta-training."""
+    """The accuracy of the deployed networks on validation classes of every data set of meta-training.
+
+    Raises:
+        NonFiniteError: predictions are not numbers; names the episodes and their data set.
+    """
     experiment = bench.experiment
     parts = spans(0, experiment.meta.validate_episodes, experiment.evaluate.chunk)
     scores: dict[str, Interval] = {}

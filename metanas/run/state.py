@@ -26,7 +26,7 @@ class Progressed(NamedTuple):
     stale: int = 0
     """Validations since the best one."""
     skipped: int = 0
-    """Meta-batches left out because their loss or gradient was not finite."""
+    """Meta-batches and validations left out because something in them was not finite."""
     reference: Tensor | None = None
     """Training images for `adapt.reference`, uint8 `[m, c, h, w]`; None where it is 0."""
     window: tuple[Metrics, ...] = ()

@@ -11,6 +11,7 @@ from metanas.meta.ways import narrow, widen
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.run import build
+from metanas.run.non_finite import blaming
 from metanas.run.workbench import Workbench
 from tasks.episode import Episode, Episodes, Stack
 from tasks.mixture import Mixture
@@ -59,12 +60,14 @@ class Teacher:
     def scores(self, start: MetaParams, source: int, first: int, last: int) -> list[float]:
         """Accuracies of the deployed networks on validation episodes `first` to `last - 1` of one data set."""
         found: list[float] = []
+        name = self.bench.experiment.data.sources[source]
         for stack in self.validation[source].stacks(range(first, last)):
-            for shares in self.portions(len(stack.numbers), partial(self._accuracies, start, stack)):
+            for shares in self.portions(len(stack.numbers), partial(self._accuracies, start, name, stack)):
                 found += shares
         return found
 
-    def _accuracies(self, start: MetaParams, stack: Stack, first: int, last: int) -> list[float]:
+    def _accuracies(self, start: MetaParams, source: str, stack: Stack, first: int, last: int) -> list[float]:
         part = stack.part(first, last)
-        objective, params = self.bench.deploy(self.bench.problem(start, part.episode.support, part.n_way))
-        return accuracies(objective, params, part.episode, transductive=True)
+        with blaming(part.numbers, f"the validation classes of {source}"):
+            objective, params = self.bench.deploy(self.bench.problem(start, part.episode.support, part.n_way))
+            return accuracies(objective, params, part.episode, transductive=True)

@@ -23,6 +23,7 @@ from metanas.run.comparison import CONTROLS, architecture
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.judges import judges
+from metanas.run.non_finite import blaming
 from metanas.run.pictures import by_part
 from metanas.run.restore import restore
 from metanas.run.workbench import Workbench
@@ -81,7 +82,8 @@ class Traveller:
             trained = {genotypes: self._trained(problem, genotypes) for genotypes in dict.fromkeys(cells.values())}
             networks |= {name: trained[genotypes] for name, genotypes in cells.items()}
             for name, (objective, choice) in networks.items():
-                values = accuracies(objective, choice.params, stack.episode, transductive=True)
+                with blaming(stack.numbers, source):
+                    values = accuracies(objective, choice.params, stack.episode, transductive=True)
                 found.setdefault(name, {}).update(zip(stack.numbers, values, strict=True))
         return {name: [values[number] for number in range(first, last)] for name, values in found.items()}
 

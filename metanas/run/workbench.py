@@ -45,16 +45,9 @@ class Workbench:
     def of(experiment: Experiment) -> "Workbench":
         """Builds everything; raises `ConfigError` for what cannot be built."""
         space = build.space(experiment)
-        adapt = experiment.adapt
-        if not space.decisions and (adapt.strategy, adapt.deploy) != ("gradient", "child"):
-            given = experiment.space
-            what = f"space.genotype={given.genotype}" if given.genotype else f"space.kind={given.kind}"
-            raise ConfigError(
-                f"{what} has nothing to decide: expected adapt.strategy=gradient "
-                f"adapt.deploy=child, got {adapt.strategy} and {adapt.deploy}"
-            )
         spec = build_data.spec(experiment)
         device = build.device(experiment)
+        views = [view for name in experiment.adapt.views for view in VIEWS[name](experiment.data.resolution)]
         check_engine(experiment.inner.engine, device)
         return Workbench(
             experiment,
@@ -64,7 +57,7 @@ class Workbench:
             space.supernet(spec),
             build.relaxation(experiment, space),
             build.strategy(experiment, space),
-            Viewing(views=tuple(view for name in adapt.views for view in VIEWS[name](experiment.data.resolution))),
+            Viewing(views=tuple(views)),
         )
 
     def with_reference(self, images: Tensor | None) -> "Workbench":

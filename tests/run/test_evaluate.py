@@ -192,9 +192,9 @@ def test_too_little_memory_for_a_call_changes_no_score(done, monkeypatch: pytest
             raise torch.OutOfMemoryError("CUDA out of memory.")
         add(self, stack)
 
-    together = Examiner(bench, start, episodes).scores(0, 3)
+    together = Examiner(bench, start, "glyphs", episodes).scores(0, 3)
     monkeypatch.setattr(Comparison, "add", add_one)
-    apart = Examiner(bench, start, episodes).scores(0, 3)
+    apart = Examiner(bench, start, "glyphs", episodes).scores(0, 3)
     assert together.keys() == apart.keys()
     for name in together.keys() - {"random_child"}:
         assert together[name].transductive == apart[name].transductive

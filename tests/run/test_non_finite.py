@@ -92,7 +92,38 @@ def test_skipping_has_a_bound_that_resuming_keeps(tiny_overrides: list[str], met
     for more in ([], ["--resume"]):
         said = metanas("meta-train", *keys, *more)
         assert said.code == 2
-        assert "outer iteration 2, after 2 meta-batches were left out (meta.skips): training episodes 4, 5" in said.err
+        assert "outer iteration 2, after 2 others were left out (meta.skips): training episodes 4, 5" in said.err
+
+
+WILD = "inner.lr_weights=1e30"
+"""New tasks have predictions that are no numbers; training tasks too, unless they take no steps."""
+
+
+def test_a_validation_names_its_episodes_or_is_left_out(tiny: Tiny, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    with pytest.raises(
+        NonFiniteError,
+        match=r"the validation after outer iteration 2: episodes 0, 1 of the validation classes of glyphs",
+    ):
+        meta_train(tiny(WILD, "inner.steps=0"), directory, quiet=True)
+    left_out = RunDirectory(tmp_path / "skipping")
+    meta_train(tiny(WILD, "inner.steps=0", "meta.non_finite=skip"), left_out, quiet=True)
+    state = left_out.checkpoints.load("last")
+    assert (state["iteration"], state["skipped"], state["step"], state["best"]) == (4, 2, 4, -1.0)
+    assert not left_out.checkpoints.has("best")
+
+
+def test_new_tasks_that_fail_are_named_and_nothing_is_written(tiny: Tiny, done, metanas, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    meta_train(
+        tiny(WILD, "inner.steps=0", "meta.validate_every=0", "meta.non_finite=skip"), RunDirectory(run), quiet=True
+    )
+    says = "the predictions of the adapted network are not finite; lower adapt.lr_weights"
+    assert f"episodes 0, 1, 2, 3 of glyphs: {says}" in metanas("evaluate", "-q", run).line
+    assert not (run / "result.json").exists()
+    support = done.example / "support"
+    assert says in metanas("adapt", run, "--support", support, "--out", tmp_path / "out").line
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("keys", [["meta.non_finite=ignore"], ["meta.skips=-1"]])
