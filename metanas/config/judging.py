@@ -34,7 +34,8 @@ class Adapt:
     """Draws of noisy gates whose mean loss the support steps of `gradient` descend, each as long as a step without
     noise; 0 takes the noiseless gates. Gates without noise have nothing to draw."""
     cells: int = 8
-    """Cells that the verb `adapt` draws from a task's posterior, for meta.gradient=variational."""
+    """Cells that are drawn from a task's posterior, for meta.gradient=variational: `adapt` writes them down, and in an
+    evaluation they predict together (the row `drawn_cells`). 0 draws none."""
     deploy: Literal["child", "supernet"] = "child"
     """The network that is handed out and whose accuracy is the headline."""
     classifier: Literal["trained", "means", "cosine"] = "trained"
@@ -77,6 +78,7 @@ METHODS = (
     "supernet",
     "child",
     "child_tuned",
+    "drawn_cells",
     "prior_child",
     "random_child",
     "class_means",

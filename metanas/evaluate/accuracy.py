@@ -11,6 +11,9 @@ from metanas.params import MetaParams
 from metanas.prototypes import refined
 from tasks.episode import Batch, Episode
 
+Network = tuple[Classification, MetaParams]
+"""A network, and parameters adapted to some tasks."""
+
 
 def predictions(
     objective: Classification, params: MetaParams, support: Tensor, query: Tensor, *, transductive: bool
@@ -47,8 +50,16 @@ def predictions(
 
 def accuracies(objective: Classification, params: MetaParams, episodes: Episode, *, transductive: bool) -> list[float]:
     """Each task's share of query images that are classified correctly; arguments as in `predictions`."""
-    logits = predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive)
-    right = logits.argmax(-1) == episodes.query.y
+    return committee_accuracies([(objective, params)], episodes, transductive=transductive)
+
+
+def committee_accuracies(networks: Iterable[Network], episodes: Episode, *, transductive: bool) -> list[float]:
+    """The same for the mean of the probabilities that several networks give."""
+    said = [
+        predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive).softmax(-1)
+        for objective, params in networks
+    ]
+    right = torch.stack(said).mean(0).argmax(-1) == episodes.query.y
     return [float(share) for share in right.double().mean(-1).tolist()]
 
 

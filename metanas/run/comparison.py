@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from metanas.evaluate.accuracy import accuracies, nearest_neighbour, refined_accuracies
+from metanas.evaluate.accuracy import Network, committee_accuracies, nearest_neighbour, refined_accuracies
 from metanas.evaluate.interval import interval
 from metanas.meta.portions import Portions
 from metanas.objective import Classification
 from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded, children
 from metanas.run import build
+from metanas.run.committee import drawn_cells
 from metanas.run.non_finite import blaming
 from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench, with_class_means
@@ -28,6 +29,7 @@ TITLES = {
     "supernet": "adapted supernet, before decoding",
     "child": "decoded child, as inherited",
     "child_tuned": "decoded child, after further support steps",
+    "drawn_cells": "mean prediction of cells drawn from the posterior",
     "prior_child": "one cell for all tasks, from the prior",
     "random_child": "a random cell for each task, inherited weights",
     "class_means": "nearest class mean of the deployed features",
@@ -63,6 +65,8 @@ def titles(bench: Workbench) -> dict[str, str]:
     renamed: dict[str, str] = {}
     if adapt.classifier == "means":
         left_out |= {"class_means"}  # it is what all of them do
+    if not (bench.has_posteriors and adapt.cells):
+        left_out |= {"drawn_cells"}
     if architecture(bench) == "fixed":
         left_out |= {"supernet", "child", *CONTROLS}
         how = "after support steps" if adapt.classifier == "trained" else "classes of the support set"
@@ -90,12 +94,12 @@ class Score(NamedTuple):
     entropies: list[float]
     """Of each task's posterior over architectures, the mean over edges in nats; empty where there is none."""
 
-    def add(self, objective: Classification, params: MetaParams, episodes: Episode) -> None:
-        """Scores a network for each episode, in both normalisations."""
-        found = accuracies(objective, params, episodes, transductive=True)
+    def add(self, networks: Sequence[Network], episodes: Episode) -> None:
+        """Scores a network for each episode, or several that predict together, in both normalisations."""
+        found = committee_accuracies(networks, episodes, transductive=True)
         self.transductive.extend(found)
-        is_same = objective.viewing.reference is not None  # no image is normalised with others of its task
-        self.inductive.extend(found if is_same else accuracies(objective, params, episodes, transductive=False))
+        is_same = networks[0][0].viewing.reference is not None  # no image is normalised with others of its task
+        self.inductive.extend(found if is_same else committee_accuracies(networks, episodes, transductive=False))
 
     def summary(self, title: str, costs: Sequence[Cost]) -> Summary:
         """The entry of result.json; null where a figure has no meaning for the method.
@@ -144,13 +148,16 @@ class Comparison:
         """Scores every method on some episodes."""
         first, episodes = stack.numbers[0], stack.episode
         problem = self.bench.problem(self.start, episodes.support, stack.n_way)
-        networks: dict[str, tuple[Classification, MetaParams]] = {}
-        for name, objective, choice in self._deployable(problem, first):
+        networks: dict[str, Network] = {}
+        searched = self._searched(problem, first)
+        for name, objective, choice in self._deployable(problem, searched):
             self._score(name, objective, choice, episodes)
             networks[name] = objective, choice.params
             if name == self.headline and self.bench.has_posteriors:
                 posteriors = [self.bench.posterior(choice, task) for task in range(problem.tasks)]
                 self.scores[name].entropies.extend(posterior.mean_entropy() for posterior in posteriors)
+        if "drawn_cells" in self.titles:
+            self.scores["drawn_cells"].add(drawn_cells(self.bench, problem, searched, first), episodes)
         for name in self._controls():
             choice = self._control(name, problem, first)
             self._score(name, as_decoded(problem, choice), choice, episodes)
@@ -197,7 +204,7 @@ class Comparison:
         (number,) = stack.numbers
         problem = self.bench.problem(self.start, stack.episode.support, stack.n_way)
         watch = Stopwatch(self.bench.device)
-        for name, _, choice in self._deployable(problem, number):
+        for name, _, choice in self._deployable(problem, self._searched(problem, number)):
             if name != "supernet":
                 children(problem, choice)
             self.scores[name].seconds.append(watch.read())
@@ -206,10 +213,15 @@ class Comparison:
             children(problem, self._control(name, problem, number))
             self.scores[name].seconds.append(watch.read())
 
-    def _deployable(self, problem: Problem, number: int) -> Iterator[tuple[str, Classification, Choice]]:
-        """What stands after each stage of an adaptation, each when it is there: name, networks, and their choice."""
+    def _searched(self, problem: Problem, number: int) -> Choice:
+        return self.bench.strategy(problem, stream(self.bench.experiment.seed, "search", number))
+
+    def _deployable(self, problem: Problem, found: Choice) -> Iterator[tuple[str, Classification, Choice]]:
+        """What stands after each stage of an adaptation, each when it is there: name, networks, and their choice.
+
+        The first stage, the search, has `found`.
+        """
         bench = self.bench
-        found = bench.strategy(problem, stream(bench.experiment.seed, "search", number))
         stages: dict[str, tuple[Classification, Choice]] = {}
         if "supernet" in self.titles:
             stages["supernet"] = bench.strategy.objective(problem, found), found
@@ -234,7 +246,7 @@ class Comparison:
         return self.bench.classified(problem, as_decoded(problem, choice), choice)[1]
 
     def _score(self, name: str, objective: Classification, choice: Choice, episodes: Episode) -> None:
-        self.scores[name].add(objective, choice.params, episodes)
+        self.scores[name].add([(objective, choice.params)], episodes)
         if name != "supernet" and name not in READ_OUTS:
             self.scores[name].genotypes.extend(choice.genotypes)
 

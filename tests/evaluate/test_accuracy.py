@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from metanas.evaluate.accuracy import accuracies, nearest_neighbour, predictions
+from metanas.evaluate.accuracy import accuracies, committee_accuracies, nearest_neighbour, predictions
 from metanas.evaluate.interval import interval
 from metanas.objective import Classification
 from metanas.params import MetaParams
@@ -55,6 +55,22 @@ def test_accuracy_is_the_share_of_right_labels(network: tuple[Classification, Me
     labels[0, :2] = (labels[0, :2] + 1) % 3  # two of six are wrong
     episodes = Episode(Batch(support, torch.arange(3)[None]), Batch(query, labels))
     assert accuracies(network[0], params, episodes, transductive=True) == [pytest.approx(4 / 6)]
+
+
+def test_a_committee_takes_the_class_of_the_mean_probability(network: tuple[Classification, MetaParams]) -> None:
+    """Two of three members are for one class, and the third, by far the surest, for another."""
+    support, query = images(3, "support")[None], images(6, "query")[None]
+    start = {k: w[None] for k, w in network[1].weights.items()}
+    sure, unsure = (
+        (network[0], MetaParams(start | {"head.weight": factor * start["head.weight"]}, {})) for factor in (50.0, -0.1)
+    )
+    said = predictions(*sure, support, query, transductive=True)
+    episodes = Episode(Batch(support, torch.arange(3)[None]), Batch(query, said.argmax(-1)))
+    assert accuracies(*unsure, episodes, transductive=True) < [1 / 2]
+    assert committee_accuracies([sure, unsure, unsure], episodes, transductive=True) == [1.0]
+    assert committee_accuracies([unsure], episodes, transductive=True) == accuracies(
+        *unsure, episodes, transductive=True
+    )
 
 
 def test_nearest_neighbour_copies_the_label_of_the_closest_image() -> None:

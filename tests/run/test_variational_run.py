@@ -9,11 +9,14 @@ import pytest
 
 from metanas.config import Experiment
 from metanas.config_file import load_experiment
+from metanas.run import build_data
 from metanas.run.adapt import Adapted, adapt
+from metanas.run.comparison import Examiner
 from metanas.run.demo import write_example
 from metanas.run.directory import RunDirectory
 from metanas.run.evaluate import Result, evaluate
 from metanas.run.meta_train import meta_train
+from metanas.run.restore import restore
 from metanas.run.wording import adapted_lines, table
 from metanas.spaces.fewshot import PRIMITIVES
 
@@ -53,6 +56,50 @@ def test_evaluation_reports_how_open_the_posteriors_are(run: Run) -> None:
     assert baselines["child_tuned"]["posterior_entropy"] == found
     assert baselines["random_child"]["posterior_entropy"] is None
     assert "posterior entropy an edge" in (run.directory.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_drawn_cells_predict_together(run: Run) -> None:
+    baselines = run.result["baselines"]
+    assert isinstance(baselines, dict)
+    found = baselines["drawn_cells"]
+    assert found["title"] == "mean prediction of cells drawn from the posterior"
+    assert (found["episodes"], found["params"]) == (4, None)
+    assert 0 <= found["accuracy_inductive"] <= 1
+    without = evaluate(run.directory, run.directory.experiment(["adapt.cells=0"]), quiet=True)["baselines"]
+    assert isinstance(without, dict)
+    assert baselines.keys() - without.keys() == {"drawn_cells"}
+
+
+def test_a_posterior_that_is_decided_draws_the_cell_that_is_handed_out(run: Run) -> None:
+    restored = restore(run.directory, run.directory.experiment(["adapt.lr_arch=0"]))
+    start = restored.state.learner.params
+    start = start._replace(arch={kind: 1e6 * logits for kind, logits in start.arch.items()})
+    episodes = build_data.episodes(run.experiment, build_data.dataset(run.experiment.data), "test")
+    scores = Examiner(restored.bench, start, "glyphs", episodes).scores(0, 4)
+    assert scores["drawn_cells"].transductive == scores["child_tuned"].transductive
+    assert scores["drawn_cells"].inductive == scores["child_tuned"].inductive
+    assert scores["child_tuned"].entropies == pytest.approx([0.0] * 4, abs=1e-6)
+
+
+def test_a_prior_learns_a_new_data_set_in_a_few_steps(
+    tiny_overrides: list[str], small_cifar: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What another run has learned of photographs is the prior of glyphs."""
+    monkeypatch.setenv("METANAS_DATA", str(small_cifar))
+    coloured = [*tiny_overrides, *BASE, "data.channels=3", "meta.validate_every=0"]
+    first, second = RunDirectory(tmp_path / "photographs"), RunDirectory(tmp_path / "moved")
+    meta_train(load_experiment(None, [*coloured, "data.source=cifar_fs"]), first, quiet=True)
+    meta_train(
+        load_experiment(None, [*coloured, f"start={first.path}", "meta.iterations=2", "outer.lr_arch=0.03"]),
+        second,
+        quiet=True,
+    )
+    learned, moved = (restore(run, run.experiment()).state.learner.params.arch for run in (first, second))
+    steps = [(moved[kind] - logits).abs() for kind, logits in learned.items()]
+    assert all(0 < step.max() <= 2 * 0.031 for step in steps)  # Adam's steps are no longer than their size
+    result = evaluate(second, second.experiment(), quiet=True)
+    assert (result["dataset"], result["deployed"]) == ("glyphs", "child")
+    assert isinstance(result["posterior_entropy"], float)
 
 
 def test_adaptation_writes_the_posterior_of_the_task(run: Run) -> None:
