@@ -1,6 +1,7 @@
 """Meta-gradients against finite differences, closed forms, `higher` and `learn2learn`, in float64."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -36,11 +37,21 @@ def outer_loss(loss: LossFn, start: MetaParams, episode: Episode, inner: Inner) 
     return loss(end, episode.query).sum().item()
 
 
-@pytest.mark.parametrize(("steps", "moves"), [(1, "all"), (3, "all"), (2, "head"), (2, "body")])
-def test_exact_gradient_agrees_with_finite_differences(small: Small, steps: int, moves: str) -> None:
+@pytest.mark.parametrize(
+    "inner",
+    [
+        Inner(1, 0.05, 0.5),
+        Inner(3, 0.05, 0.5),
+        Inner(2, 0.05, 0.5, moves="head"),
+        Inner(2, 0.05, 0.5, moves="body"),
+        Inner(2, 0.05, 0.5, alternate=True),
+        Inner(2, 0.05, 0.0),
+    ],
+    ids=["one step", "three steps", "ANIL", "BOIL", "alternating", "Auto-MAML"],
+)
+def test_exact_gradient_agrees_with_finite_differences(small: Small, inner: Inner) -> None:
     """Along random directions of weights and of logits; softmax gates, so that the loss is smooth."""
     loss = Classification(small.net, Softmax())
-    inner = Inner(steps, 0.05, 0.5, first_order=False, moves=moves)  # type: ignore[arg-type]
     episode = one_task(small.episodes)
     gradient = Maml(inner)(loss, small.start, episode).gradient
     rng = torch.Generator().manual_seed(5)
@@ -51,18 +62,22 @@ def test_exact_gradient_agrees_with_finite_differences(small: Small, steps: int,
             assert dot(gradient, along) == pytest.approx(expected, rel=2e-5, abs=1e-8)
 
 
-def test_first_order_gradient_is_the_query_gradient_at_the_adapted_point(small: Small) -> None:
-    """And so it is not the exact one."""
+@pytest.mark.parametrize("tasks", [1, 3])
+@pytest.mark.parametrize(("steps", "lr_arch"), [(1, 3.0), (3, 3.0), (3, 0.0)], ids=["1", "3", "3, Auto-MAML"])
+def test_first_order_gradient_is_the_query_gradient_at_the_adapted_point(
+    small: Small, steps: int, lr_arch: float, tasks: int
+) -> None:
+    """Summed over the tasks, and nothing of their support gradients; and so it is not the exact one."""
     loss = Classification(small.net, Softmax())
-    inner = Inner(3, 0.1, 3.0, first_order=True)
-    episode = one_task(small.episodes)
+    inner = Inner(steps, 0.1, lr_arch, first_order=True)
+    episode = chunks(small.episodes, tasks)[0]
     found = Maml(inner)(loss, small.start, episode).gradient
-    end = detach(adapt(loss, detach(spread(small.start, 1), requires_grad=True), episode.support, inner))
+    end = detach(adapt(loss, detach(spread(small.start, tasks), requires_grad=True), episode.support, inner))
     end = detach(end, requires_grad=True)
     expected = torch.autograd.grad(loss(end, episode.query).sum(), leaves(end))
     for a, b in zip(leaves(found), expected, strict=True):
-        torch.testing.assert_close(a, b[0], rtol=1e-9, atol=1e-12)
-    exact = Maml(Inner(3, 0.1, 3.0, first_order=False))(loss, small.start, episode).gradient
+        torch.testing.assert_close(a, b.sum(0), rtol=1e-9, atol=1e-12)
+    exact = Maml(replace(inner, first_order=False))(loss, small.start, episode).gradient
     assert not torch.allclose(found.arch["normal"], exact.arch["normal"])
 
 

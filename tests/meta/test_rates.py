@@ -27,7 +27,8 @@ def with_rates(start: MetaParams, inner: Inner) -> MetaParams:
     )
 
 
-@pytest.mark.parametrize(("rates", "engine"), [("layer", "plain"), ("layer_step", "higher"), ("element", "plain")])
+@pytest.mark.parametrize("rates", ["layer", "layer_step", "element"])
+@pytest.mark.parametrize("engine", ["plain", "higher"])
 def test_the_gradient_of_all_three_groups_agrees_with_finite_differences(
     small: Small, rates: RateKind, engine: str
 ) -> None:

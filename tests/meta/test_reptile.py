@@ -1,15 +1,19 @@
 """Reptile against its definition, in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from metanas.meta.adapt import Inner
+from metanas.meta.adapt import Inner, adapt
 from metanas.meta.batch import merge
 from metanas.meta.gradient import MetaGradient
+from metanas.meta.learner import Descent
 from metanas.meta.reptile import Reptile
 from metanas.objective import Classification
-from metanas.params import MetaParams, leaves, like
+from metanas.optim import Outer
+from metanas.params import MetaParams, detach, leaves, like, spread
 from metanas.relax.softmax import Softmax
 from tasks.episode import Batch, Episode
 
@@ -39,6 +43,19 @@ def test_equals_plain_gradient_descent_by_torch(small: Small) -> None:
             total[i] = total[i] + (before - after[0].detach()) / (0.1 if i < n else 2.0)
     for a, b in zip(leaves(verdict.gradient), total, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
+
+
+def test_an_outer_step_of_one_task_lands_where_it_was_adapted_to(small: Small) -> None:
+    """With an outer step as long as the inner ones: the whole way, so that no gradient was lost on it."""
+    loss, inner, episode = Classification(small.net, Softmax()), Inner(3, 0.1, 2.0), chunks(small.episodes, 1)[0]
+    learner = Descent(Reptile(inner), Outer(lr_weights=0.1, beta1_weights=0.0, clip=0.0, optimiser="sgd"))
+    state = learner.init(small.start)
+    moved, _ = learner.step(state, [learner.gradient(loss, small.start, episode)], 1.0)
+    images = Batch(*(torch.cat(pair, dim=1) for pair in zip(*episode, strict=True)))
+    end = adapt(loss, detach(spread(small.start, 1), requires_grad=True), images, replace(inner, first_order=True))
+    for name, weight in moved.params.weights.items():
+        torch.testing.assert_close(weight, end.weights[name][0].detach(), rtol=1e-12, atol=1e-14)
+    assert any(not torch.equal(w, small.start.weights[name]) for name, w in moved.params.weights.items())
 
 
 def test_folded_tasks_equal_one_task_after_another(small: Small) -> None:
