@@ -32,11 +32,10 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) with T-NAS's outer constants.
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1) with T-NAS's outer constants, but for a larger step size.
 
-    But steps are larger, and logits do not decay unless they are told to. Weight decay is the classical one, added to
-    the gradient, as in T-NAS's and DARTS's architecture step; each group has its own, and learned rates, whose neutral
-    value is no better than another, have none.
+    Weight decay is the classical one, added to the gradient, as in T-NAS's and DARTS's architecture step; each group
+    has its own, and learned rates, whose neutral value is no better than another, have none.
     """
 
     lr_weights: float = 1e-2
@@ -49,8 +48,8 @@ class Adam:
     beta1_arch: float = 0.5
     beta2: float = 0.999
     decay_weights: float = 0.0
-    decay_arch: float = 0.0
-    """Pulls the logits towards indifference; T-NAS and DARTS have 1e-3, and so have their configurations here."""
+    decay_arch: float = 1e-3
+    """Pulls the logits towards indifference, as in T-NAS and DARTS; 0 leaves decay to the weights."""
     eps: float = 1e-8
     clip: float = 10.0
     """Largest norm of the gradient over all groups; longer ones are shortened. 0 never clips."""
@@ -124,22 +123,25 @@ class Adam:
 
 @dataclass(frozen=True)
 class Outer(Adam):
-    """The outer loop's optimiser: Adam for logits and learned rates, and for the weights Adam or momentum.
+    """The outer loop's optimiser: Adam for learned rates, and for the weights and the logits Adam or momentum.
 
-    Momentum is Nesterov's in torch's form (Sutskever et al. 2013), with `beta1_weights` as its constant: buffer =
-    momentum * buffer + gradient, and the weights move along gradient + momentum * buffer. The buffer takes the place
-    of Adam's first moment; its second stays zero.
+    Momentum is Nesterov's in torch's form (Sutskever et al. 2013), with `beta1_weights` or `beta1_arch` as its
+    constant, 0 for none: buffer = momentum * buffer + gradient, and parameters move along gradient + momentum *
+    buffer. The buffer takes the place of Adam's first moment; its second stays zero.
     """
 
     optimiser: Literal["adam", "sgd"] = "adam"
     """Of the weights. `sgd` has momentum, and wants longer steps: in front of a norm only their ratio to the squared
     length of the weights counts, and that of `initial_weights` is six times that of torch's layers, so that 0.6 here
     is the 0.1 of published recipes."""
+    optimiser_arch: Literal["adam", "sgd"] = "adam"
+    """Of the logits; MetaNAS takes `sgd` for both, without momentum."""
 
     def _direction(
         self, part: str, g: Tensor, m: Tensor, v: Tensor, t: int, beta1: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if self.optimiser == "adam" or part != "weights":
+        kinds = {"weights": self.optimiser, "arch": self.optimiser_arch}
+        if kinds.get(part, "adam") == "adam":
             return super()._direction(part, g, m, v, t, beta1)
         m = beta1 * m + g
         return g + beta1 * m, m, v

@@ -132,6 +132,24 @@ def test_outer_momentum_equals_torch_and_leaves_the_other_groups_to_adam() -> No
     assert torch.equal(moved.rates["a"], other.rates["a"])
 
 
+def test_logits_by_momentum_equal_torch_and_leave_the_others_to_adam() -> None:
+    params = start()
+    sgd = Outer(lr_arch=0.3, beta1_arch=0.8, decay_arch=1e-2, clip=0.0, optimiser_arch="sgd")
+    adam = Outer(lr_arch=0.3, beta1_arch=0.8, decay_arch=1e-2, clip=0.0)
+    mine = [a.clone().requires_grad_() for a in params.arch.values()]
+    theirs = torch.optim.SGD(mine, lr=0.3, momentum=0.8, weight_decay=1e-2, nesterov=True)
+    moved, state, other, other_state = params, sgd.init(params), params, adam.init(params)
+    for _ in range(4):
+        moved, state = sgd.update(tree_map(torch.sin, moved), state, moved)
+        other, other_state = adam.update(tree_map(torch.sin, other), other_state, other)
+        for a in mine:
+            a.grad = a.detach().sin()
+        theirs.step()
+    for a, b in zip(moved.arch.values(), mine, strict=True):
+        torch.testing.assert_close(a, b.detach(), rtol=1e-10, atol=1e-12)
+    assert all(torch.equal(w, other.weights[name]) for name, w in moved.weights.items())
+
+
 @pytest.mark.parametrize("clip", [0.0, 0.5, 1e6])
 def test_sgd_equals_torch(clip: float) -> None:
     sgd, weights = Sgd(momentum=0.9, decay=3e-2, clip=clip), start().weights

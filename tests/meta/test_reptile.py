@@ -45,17 +45,28 @@ def test_equals_plain_gradient_descent_by_torch(small: Small) -> None:
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
 
 
-def test_an_outer_step_of_one_task_lands_where_it_was_adapted_to(small: Small) -> None:
-    """With an outer step as long as the inner ones: the whole way, so that no gradient was lost on it."""
+def test_an_outer_step_of_one_task_goes_the_way_that_it_adapted(small: Small) -> None:
+    """MetaNAS's outer rates, 1.0 and 0.6: weights land where the task ended, and logits go six tenths of the way."""
     loss, inner, episode = Classification(small.net, Softmax()), Inner(3, 0.1, 2.0), chunks(small.episodes, 1)[0]
-    learner = Descent(Reptile(inner), Outer(lr_weights=0.1, beta1_weights=0.0, clip=0.0, optimiser="sgd"))
-    state = learner.init(small.start)
-    moved, _ = learner.step(state, [learner.gradient(loss, small.start, episode)], 1.0)
+    outer = Outer(
+        lr_weights=1.0 * inner.lr_weights,
+        lr_arch=0.6 * inner.lr_arch,
+        beta1_weights=0.0,
+        beta1_arch=0.0,
+        clip=0.0,
+        optimiser="sgd",
+        optimiser_arch="sgd",
+    )
+    learner = Descent(Reptile(inner), outer)
+    moved, _ = learner.step(learner.init(small.start), [learner.gradient(loss, small.start, episode)], 1.0)
     images = Batch(*(torch.cat(pair, dim=1) for pair in zip(*episode, strict=True)))
     end = adapt(loss, detach(spread(small.start, 1), requires_grad=True), images, replace(inner, first_order=True))
-    for name, weight in moved.params.weights.items():
-        torch.testing.assert_close(weight, end.weights[name][0].detach(), rtol=1e-12, atol=1e-14)
-    assert any(not torch.equal(w, small.start.weights[name]) for name, w in moved.params.weights.items())
+    ways = {"weights": 1.0, "arch": 0.6}
+    for group, way in ways.items():
+        for name, before in getattr(small.start, group).items():
+            expected = before + way * (getattr(end, group)[name][0].detach() - before)
+            torch.testing.assert_close(getattr(moved.params, group)[name], expected, rtol=1e-12, atol=1e-14)
+        assert any(not torch.equal(t, getattr(small.start, group)[k]) for k, t in getattr(moved.params, group).items())
 
 
 def test_folded_tasks_equal_one_task_after_another(small: Small) -> None:
