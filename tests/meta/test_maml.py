@@ -180,3 +180,34 @@ def test_equals_learn2learn(small: Small, first_order: bool) -> None:
     assert verdict.query_loss.item() == pytest.approx(query_loss.item(), rel=1e-10)
     for a, b in zip(leaves(verdict.gradient), expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_anil_equals_learn2learn(small: Small, first_order: bool) -> None:
+    """Its MAML of the classifier alone, on features that the supernet makes with its logits."""
+    from tasks._compat import torchvision  # noqa: F401 - learn2learn imports torchvision itself
+
+    learn2learn = pytest.importorskip("learn2learn")
+    episode = one_task(small.episodes, 1)
+    support, query = (Batch(b.x[0], b.y[0]) for b in episode)
+    values = detach(small.start, requires_grad=True)
+    gates = {name: torch.softmax(logits, -1) for name, logits in values.arch.items()}
+    classifier = nn.Linear(*reversed(values.weights["head.weight"].shape)).double()
+    classifier.load_state_dict({name: small.start.weights[f"head.{name}"] for name in ("weight", "bias")})
+    learner = learn2learn.algorithms.MAML(classifier, lr=0.1, first_order=first_order).clone()
+
+    def loss(batch: Batch) -> Tensor:
+        features = functional_call(small.net, values.weights, (batch.x, gates), {"headless": True})
+        return nn.functional.cross_entropy(learner(features), batch.y)
+
+    for _ in range(2):
+        learner.adapt(loss(support))
+    query_loss = loss(query)
+    verdict = Maml(Inner(2, 0.1, 0.0, first_order, moves="head"))(
+        Classification(small.net, Softmax()), small.start, episode
+    )
+    assert verdict.query_loss.item() == pytest.approx(query_loss.item(), rel=1e-10)
+    theirs = {f"head.{name}": value for name, value in classifier.named_parameters()}
+    ours = values._replace(weights=values.weights | theirs)
+    for a, b in zip(leaves(verdict.gradient), torch.autograd.grad(query_loss, leaves(ours)), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
