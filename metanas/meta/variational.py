@@ -30,8 +30,8 @@ class Variational:
     Deviations: the bound that the prior descends is taken on the query set, which the posterior has not seen; the paper
     divides no task. Weights have a point posterior under a Gaussian prior of one constant deviation
     (`inner.proximal_weights`), where the paper learns means and deviations; that pull is not divided by the images of a
-    batch, as the divergence is, so that the same number is a looser prior on more images. One sample of the gates serves all inner
-    steps and all tasks of a meta-batch. Learned rates of `inner` get their gradient as in MAML.
+    batch, as the divergence is, so that the same number is a narrower prior for more images. One sample of the gates
+    serves all inner steps and all tasks of a meta-batch. Learned rates of `inner` get their gradient as in MAML.
     """
 
     inner: Inner
