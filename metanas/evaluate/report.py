@@ -79,6 +79,7 @@ def _evaluated(result: Record) -> list[Html]:
         ("MACs per image", count(result.get("macs"))),
         ("median time to adapt", seconds(result.get("adapt_seconds_median"))),
         ("distinct architectures", plain(result.get("distinct_genotypes"))),
+        ("entries of a cell that differ from the prior's", plain(result.get("changed_entries"))),
         ("posterior entropy an edge", nats(result.get("posterior_entropy"))),
         ("lost by decoding", points(result.get("decode_gap"))),
         ("outer iterations", plain(result.get("meta_iterations"))),

@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from metanas.config import Experiment
 from metanas.evaluate.report import write_report
@@ -92,6 +93,7 @@ def summarise(
     """The content of result.json."""
     experiment, state = restored.bench.experiment, restored.state
     genotypes = comparison.chosen()
+    prior = restored.bench.space.decode(state.learner.params.arch)
     headline = baselines[comparison.headline]
     counts = Counter(genotypes).most_common()
     return {
@@ -114,6 +116,7 @@ def summarise(
         "params": headline["params"],
         "macs": headline["macs"],
         "distinct_genotypes": len(counts) or None,
+        "changed_entries": statistics.fmean(map(partial(_differing, prior), genotypes)) if genotypes else None,
         "posterior_entropy": headline["posterior_entropy"],
         "decode_gap": _decode_gap(comparison),
         "adapt_steps": experiment.adapt.steps,
@@ -127,6 +130,11 @@ def summarise(
         "baselines": baselines,
         "genotypes": [{"genotype": list(genotype), "episodes": n} for genotype, n in counts[:20]],
     }
+
+
+def _differing(one: Genotype, other: Genotype) -> int:
+    """In how many of its numbers a cell is another."""
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def _decode_gap(comparison: Comparison) -> float | None:

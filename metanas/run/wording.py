@@ -73,7 +73,8 @@ def transfer_table(result: Transferred) -> str:
 
 def _architectures(result: Result) -> str:
     if result["architecture"] == "searched":
-        return f"{result['distinct_genotypes']} distinct cells in {result['episodes']} tasks"
+        changed = f"{result['changed_entries']:.1f} entries of a cell from the prior's"
+        return f"{result['distinct_genotypes']} distinct cells in {result['episodes']} tasks, {changed}"
     return f"{result['architecture']} architecture"
 
 
