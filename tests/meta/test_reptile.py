@@ -53,6 +53,7 @@ def test_an_outer_step_of_one_task_goes_the_way_that_it_adapted(small: Small) ->
         lr_arch=0.6 * inner.lr_arch,
         beta1_weights=0.0,
         beta1_arch=0.0,
+        decay_arch=0.0,
         clip=0.0,
         optimiser="sgd",
         optimiser_arch="sgd",

@@ -42,7 +42,10 @@ def pictures(tmp_path: Path) -> Path:
         (["inner.rates=element"], Maml(Inner(rates="element"))),
         (["meta.gradient=reptile"], Reptile(Inner())),
         (["meta.gradient=joint"], Joint()),
-        (["meta.gradient=variational", "inner.kl_arch=1"], Variational(Inner(kl_arch=1))),
+        (
+            ["meta.gradient=variational", "inner.kl_arch=1", "relax.temperature_end=0.1"],
+            Variational(Inner(kl_arch=1)),
+        ),
         (
             ["meta.gradient=imaml", "meta.cg_steps=3", "inner.proximal_weights=2", "inner.proximal_arch=1"],
             Imaml(Inner(proximal_weights=2, proximal_arch=1), 3),
