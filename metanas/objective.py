@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metanas.params import MetaParams, Params
-from metanas.prototypes import class_means, directions, one_hot
+from metanas.prototypes import Frame, class_means, directions, one_hot, whitened
 from metanas.recorder import as_input
 from metanas.relax.relaxation import Relaxation, Temperature
 from metanas.viewing import Viewing
@@ -206,24 +206,28 @@ class Classification:
     def with_class_directions(self, params: MetaParams, support: Batch) -> MetaParams:
         """As `with_class_means`, but an image belongs to the class at the smallest angle to its features.
 
-        Angles are seen from the mean features of the reference images, where there are any (Wang et al. 2019, arXiv
-        1911.04623, section 3.2): features behind a ReLU all lie on one side of zero. The length of its features scales
-        an image's logits and changes no decision, so this too is a linear classifier. For networks with a `LinearHead`.
+        Angles are seen in the `frame` of the images around the task. The length of its features scales an image's
+        logits and changes no decision, so this too is a linear classifier. For networks with a `LinearHead`.
         """
-        origin = self.origin(params, support.x)
-        found = directions(self.features(params, support.x) - origin, support.y, self.n_way)
-        return _with_head(params, {"weight": found, "bias": -(found * origin).sum(-1)})
+        frame = self.frame(params, support.x)
+        found = directions(frame.of(self.features(params, support.x)), support.y, self.n_way)
+        weight = found if frame.scaling is None else found @ frame.scaling
+        return _with_head(params, {"weight": weight, "bias": -(weight * frame.origin).sum(-1)})
 
-    def origin(self, params: MetaParams, x: Tensor) -> Tensor:
-        """The mean features of the reference images, as the images `x` are seen beside them, `[*tasks, 1, features]`.
+    def frame(self, params: MetaParams, x: Tensor) -> Frame:
+        """From where angles between features of the images `x` `[*tasks, n, c, h, w]` are seen.
 
-        Zero, `[]`, where there are none.
+        From the mean features of the reference images, where there are any (Wang et al. 2019, arXiv 1911.04623, section
+        3.2): features behind a ReLU all lie on one side of zero. With background images it is their mean features, and
+        what these say about how directions vary (`metanas.prototypes.whitened`).
         """
-        beside = self.viewing.reference
+        beside, background = self.viewing.reference, self.viewing.background
         if beside is None:
-            return x.new_zeros(())
-        alone = replace(self, viewing=Viewing())
-        return alone.features(params, beside.to(x).expand(*x.shape[:-4], *beside.shape)).mean(-2, keepdim=True)
+            return Frame(x.new_zeros(()))
+        around = beside if background is None else background
+        alone = replace(self, viewing=Viewing(reference=None if background is None else beside))
+        seen = alone.features(params, around.to(x).expand(*x.shape[:-4], *around.shape))
+        return Frame(seen.mean(-2, keepdim=True)) if background is None else whitened(seen)
 
     @property
     def n_way(self) -> int:

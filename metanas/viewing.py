@@ -14,6 +14,9 @@ class Viewing:
     reference: Tensor | None = None
     """Images `[m, c, h, w]` whose statistics normalise all others, so that no prediction depends on another image; None
     normalises every batch by its own."""
+    background: Tensor | None = None
+    """Further images `[m, c, h, w]`, whose features say which directions vary in any task; see
+    `Classification.frame`."""
     views: tuple[Callable[[Tensor], Tensor], ...] = ()
     """Further views of every image (`tasks.augment.views`); what comes out for an image is the mean over its views."""
 

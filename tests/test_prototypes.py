@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from metanas.prototypes import balanced_shares, class_means, directions, refined
+from metanas.prototypes import SHRINKAGE, balanced_shares, class_means, directions, refined, whitened
 from tasks.stream import stream
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -95,3 +95,37 @@ def test_unlabelled_images_correct_a_support_image_that_lies_off_its_class() -> 
     distance = [(found - torch.eye(4)[:3]).norm(dim=-1).max().item() for found in (off, corrected)]
     assert distance[1] < 0.3 * distance[0]
     assert accuracy(corrected) == 1.0 >= accuracy(off)
+
+
+class TestWhitened:
+    """Features of which two dimensions vary together, and one hardly at all."""
+
+    @pytest.fixture
+    def background(self) -> Tensor:
+        mixing = torch.tensor([[3.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 0.1]], dtype=torch.float64)
+        noise = torch.randn(2, 400, 3, generator=stream(0, "background"), dtype=torch.float64)
+        return noise @ mixing + torch.tensor([5.0, -2.0, 1.0], dtype=torch.float64)
+
+    def test_equals_its_formula(self, background: Tensor) -> None:
+        found = whitened(background)
+        for i, features in enumerate(background):
+            covariance = torch.cov(features.T)
+            even = torch.eye(3, dtype=torch.float64) * covariance.diagonal().mean()
+            shrunk = ((1 - SHRINKAGE) * covariance + SHRINKAGE * even) / covariance.diagonal().mean()
+            assert found.scaling is not None
+            torch.testing.assert_close(found.scaling[i] @ shrunk @ found.scaling[i], torch.eye(3, dtype=torch.float64))
+            torch.testing.assert_close(found.scaling[i], found.scaling[i].T)
+            torch.testing.assert_close(found.origin[i, 0], features.mean(0))
+
+    def test_variances_come_nearer_to_each_other(self, background: Tensor) -> None:
+        moved = whitened(background).of(background)
+        spreads = [torch.linalg.eigvalsh(torch.cov(features[0].T)) for features in (background, moved)]
+        before, after = (values[-1] / values[0] for values in spreads)
+        assert after < before / 3
+        torch.testing.assert_close(moved.mean(-2), torch.zeros(2, 3, dtype=torch.float64), rtol=0, atol=1e-12)
+
+    def test_fewer_images_than_dimensions_do(self) -> None:
+        few = torch.randn(2, 5, generator=stream(0, "few"), dtype=torch.float64)
+        scaling = whitened(few).scaling
+        assert scaling is not None
+        assert torch.linalg.eigvalsh(scaling).min() > 0

@@ -108,4 +108,28 @@ def test_angles_are_seen_from_the_mean_features_of_the_reference() -> None:
     cosines = torch.nn.functional.cosine_similarity(of_query[:, :, None], of_support[:, None], dim=-1)
     in_order = torch.stack([c[:, y.argsort()] for c, y in zip(cosines, support.y, strict=True)])
     torch.testing.assert_close(found / of_query.norm(dim=-1, keepdim=True), in_order)
-    assert plain.origin(params, query).item() == 0
+    assert plain.frame(params, query).origin.item() == 0
+
+
+def test_angles_are_seen_in_the_frame_of_the_background() -> None:
+    """What is handed out is still a linear classifier, and says what the frame says."""
+    net = Backbone(lambda spec: Conv4(spec, 4)).supernet(SPEC)
+    weights = {k: torch.stack([w, 1.1 * w]) for k, w in initial_weights(net, stream(0, "weights")).items()}
+    params = MetaParams({k: w.double() for k, w in weights.items()}, {})
+    support = Batch(images(3, "support", 2), torch.tensor([[2, 0, 1], [0, 1, 2]]))
+    query, beside, background = images(6, "query", 2), images(5, "reference"), images(7, "background")
+    seen = Classification(net, viewing=Viewing(reference=beside, background=background))
+    found = seen.logits(seen.with_class_directions(params, support), query)
+
+    frame = seen.frame(params, query)
+    around = Classification(net, viewing=Viewing(reference=beside)).features(
+        params, background.expand(2, *background.shape)
+    )
+    torch.testing.assert_close(frame.origin, around.mean(1, keepdim=True))
+    of_support, of_query, of_around = (
+        frame.of(seen.features(params, x)) for x in (support.x, query, background.expand(2, *background.shape))
+    )
+    torch.testing.assert_close(of_around.mean(1), torch.zeros_like(of_around[:, 0]), rtol=0, atol=1e-9)
+    cosines = torch.nn.functional.cosine_similarity(of_query[:, :, None], of_support[:, None], dim=-1)
+    in_order = torch.stack([c[:, y.argsort()] for c, y in zip(cosines, support.y, strict=True)])
+    torch.testing.assert_close(found / of_query.norm(dim=-1, keepdim=True), in_order)

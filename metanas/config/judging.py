@@ -45,6 +45,11 @@ class Adapt:
     """Training images, kept with the run, whose statistics normalise all images of a task, as running averages do in a
     network that was trained on all classes at once; 0 normalises with the statistics of the task's own images. At most
     as many as in meta-training, which keeps them."""
+    background: int = 0
+    """Further training images, kept with the run, by whose features angles are seen (adapt.classifier=cosine, and the
+    refined rows of an evaluation): in coordinates in which these vary about equally in all directions, so that what
+    varies within any class counts for less (`metanas.prototypes.whitened`); 0 sees them from the mean features of the
+    reference images alone."""
     views: list[str] = field(default_factory=list)
     """Further views of each image of a task, whose features and logits count as much as its own: `flip` mirrors it (not
     for letters), `affine` turns it by 6 degrees either way, `crop` shifts it by a tenth of the resolution, to the four
@@ -67,6 +72,14 @@ class Adapt:
             if name not in VIEWS or self.views.count(name) > 1:
                 raise ConfigError(f"adapt.views names views, each once, of {', '.join(VIEWS)}, got {name!r}")
         between("adapt.reference", self.reference, 0, 10**5)
+        if self.background:
+            between("adapt.background", self.background, 2, 10**5)  # one image varies in no direction
+        if self.background and not (self.reference and self.classifier == "cosine"):
+            raise ConfigError(
+                f"adapt.background={self.background} says how angles are seen beside reference images: expected "
+                "adapt.classifier=cosine and adapt.reference above 0, or adapt.background=0, got "
+                f"{self.classifier} and {self.reference}"
+            )
         between("adapt.samples", self.samples, 0, 1000)
         between("adapt.cells", self.cells, 0, 10**6)
         for name in ("lr_weights", "lr_arch"):

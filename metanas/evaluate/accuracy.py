@@ -71,8 +71,8 @@ def refined_accuracies(
     Once for each of `balanced`: whether the classes are known to be equally frequent among the query images.
     """
     with torch.no_grad():
-        origin = objective.origin(params, episodes.support.x)
-        support, query = (objective.features(params, batch.x) - origin for batch in episodes)
+        frame = objective.frame(params, episodes.support.x)
+        support, query = (frame.of(objective.features(params, batch.x)) for batch in episodes)
     found = []
     for known in balanced:
         shares = refined(support, episodes.support.y, query, objective.n_way, balanced=known).shares

@@ -212,6 +212,7 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
         "deployed": bench.experiment.adapt.deploy,
         "classifier": bench.experiment.adapt.classifier,
         "reference": bench.experiment.adapt.reference,
+        "background": bench.experiment.adapt.background,
         "views": bench.experiment.adapt.views,
         "genotype": list(network.genotype),
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},

@@ -104,6 +104,7 @@ def summarise(
         "strategy": experiment.adapt.strategy,
         "classifier": experiment.adapt.classifier,
         "reference": experiment.adapt.reference,
+        "background": experiment.adapt.background,
         "views": list(experiment.adapt.views),
         "episodes": headline["episodes"],
         "n_way": restored.bench.judged.n_way,

@@ -1,4 +1,4 @@
-"""The images whose statistics normalise those of new tasks, drawn once from what is trained on."""
+"""The images that stand around new tasks, drawn once from what is trained on."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,20 @@ from tasks.stream import stream
 
 
 def draw_reference(experiment: Experiment, parts: Sequence[Dataset]) -> Tensor | None:
-    """Training images for `adapt.reference`, of all data sets, uint8 on the CPU; None where it is 0."""
-    wanted = experiment.adapt.reference
+    """Training images of all data sets, uint8 on the CPU; None where none are wanted.
+
+    Those for `adapt.reference`, and after them those for `adapt.background`.
+    """
+    adapt = experiment.adapt
+    wanted = adapt.reference + adapt.background
     if not wanted:
         return None
     banks = [part["train"] for part in parts]
     found = sum(map(len, banks))
     if found < wanted:
         raise DataError(
-            f"adapt.reference={wanted} wants more images than the {found} of the training classes; lower it"
+            f"adapt.reference={adapt.reference} and adapt.background={adapt.background} want more images than the "
+            f"{found} of the training classes; lower them"
         )
     chosen = torch.randperm(found, generator=stream(experiment.seed, "reference"))[:wanted]
     owners = torch.cat([torch.full((len(bank),), i) for i, bank in enumerate(banks)])[chosen]

@@ -28,7 +28,7 @@ class Progressed(NamedTuple):
     skipped: int = 0
     """Meta-batches and validations left out because something in them was not finite."""
     reference: Tensor | None = None
-    """Training images for `adapt.reference`, uint8 `[m, c, h, w]`; None where it is 0."""
+    """Training images for `adapt.reference` and `adapt.background`, uint8 `[m, c, h, w]`; None where both are 0."""
     window: tuple[Metrics, ...] = ()
     """Metrics of the steps since the last row of metrics.jsonl."""
 

@@ -61,19 +61,33 @@ class Workbench:
         )
 
     def with_reference(self, images: Tensor | None) -> "Workbench":
-        """The same with `adapt.reference` of the `images` that meta-training kept, uint8 `[m, c, h, w]`.
+        """The same with `adapt.reference` and `adapt.background` of the `images` that meta-training kept for them.
+
+        Args:
+            images: uint8 `[m, c, h, w]`, of which the first normalise and the last are the background.
 
         Raises:
             ConfigError: it kept fewer.
         """
-        wanted, kept = self.experiment.adapt.reference, 0 if images is None else len(images)
+        adapt, kept = self.experiment.adapt, 0 if images is None else len(images)
+        wanted = adapt.reference + adapt.background
         if wanted > kept:
             raise ConfigError(
-                f"adapt.reference={wanted} wants more training images than the {kept} that this run kept; lower it, or "
-                "meta-train with it"
+                f"adapt.reference={adapt.reference} and adapt.background={adapt.background} want more training images "
+                f"than the {kept} that this run kept; lower them, or meta-train with them"
             )
-        shown = None if images is None or not wanted else in_unit_range(images[:wanted].to(self.device))
-        return replace(self, viewing=replace(self.viewing, reference=shown))
+        if images is None or not wanted:
+            return replace(self, viewing=replace(self.viewing, reference=None, background=None))
+        shown = in_unit_range(images.to(self.device))
+        reference, background = shown[: adapt.reference], shown[kept - adapt.background :]
+        return replace(
+            self,
+            viewing=replace(
+                self.viewing,
+                reference=reference if adapt.reference else None,
+                background=background if adapt.background else None,
+            ),
+        )
 
     @property
     def judged(self) -> TaskSpec:

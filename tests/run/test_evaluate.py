@@ -44,6 +44,7 @@ def test_the_result_has_every_documented_key(done) -> None:
         "deployed": "child",
         "classifier": "trained",
         "reference": 0,
+        "background": 0,
         "views": [],
         "episodes": 4,
         "n_way": 5,

@@ -131,8 +131,30 @@ def test_fewer_reference_images_may_be_used_but_not_more(joint: RunDirectory) ->
     assert all_of_them is not None
     assert torch.equal(few, all_of_them[:5])
     assert restore(joint, joint.experiment(["adapt.reference=0"])).bench.viewing.reference is None
-    with pytest.raises(ConfigError, match="adapt.reference=13 wants more training images than the 12 that this run"):
+    with pytest.raises(ConfigError, match=r"adapt.reference=13 .* more training images than the 12 that this run"):
         restore(joint, joint.experiment(["adapt.reference=13"]))
+
+
+def test_background_images_are_others_and_change_no_training(
+    asked: Callable[..., Experiment], joint: RunDirectory, tmp_path: Path
+) -> None:
+    run = RunDirectory(tmp_path / "run")
+    meta_train(asked("adapt.background=10"), run, quiet=True)
+    with_them, without = (restore(each, each.experiment()) for each in (run, joint))
+    viewing, plain = with_them.bench.viewing, without.bench.viewing
+    assert viewing.reference is not None
+    assert viewing.background is not None
+    assert plain.reference is not None
+    assert torch.equal(viewing.reference, plain.reference)
+    assert len({image.numpy().tobytes() for image in torch.cat([viewing.reference, viewing.background])}) == 22
+    for name, weight in with_them.state.learner.params.weights.items():
+        assert torch.equal(weight, without.state.learner.params.weights[name])
+    fewer = restore(run, run.experiment(["adapt.background=4"])).bench.viewing.background
+    assert fewer is not None
+    assert torch.equal(fewer, viewing.background[-4:])
+    assert restore(run, run.experiment(["adapt.background=0"])).bench.viewing.background is None
+    result = evaluate(run, run.experiment(["evaluate.episodes=4", "evaluate.methods=[refined_means]"]), quiet=True)
+    assert (result["background"], result["accuracy"]) == (10, result["accuracy_inductive"])
 
 
 def test_views_are_looked_at_in_every_row(joint: RunDirectory, tmp_path: Path) -> None:
@@ -169,7 +191,8 @@ def test_a_resumed_run_keeps_its_reference(
     [
         (["task.n_way=7"], "7-way episodes need 7 classes"),
         (["task.n_way=5"], "an episode shows all 6 of them, got 5-way episodes; set n_way to 6"),
-        (["adapt.reference=25"], "adapt.reference=25 wants more images than the 24 of the training classes"),
+        (["adapt.reference=25"], "adapt.reference=25 .* want more images than the 24 of the training classes"),
+        (["adapt.background=13"], "adapt.background=13 want more images than the 24 of the training classes"),
     ],
 )
 def test_what_the_data_cannot_give_is_refused(

@@ -15,6 +15,8 @@ VARIATIONAL = ["meta.gradient=variational", "inner.kl_arch=1"]
 GUMBEL = ["relax.kind=gumbel_softmax", "relax.temperature_end=0.1"]
 PAIRS = [
     (["relax.kind=soft_pruning", "relax.temperature_end=0.1", *NAS_BENCH], "relax.kind=soft_pruning leaves every node"),
+    (["adapt.background=4", "adapt.reference=4"], "expected adapt.classifier=cosine and adapt.reference above 0"),
+    (["adapt.background=4", "adapt.classifier=cosine"], "got cosine and 0"),
     (["meta.gradient=prototypes"], "meta.gradient=prototypes takes no support steps"),
     (["space.kind=conv4", "adapt.strategy=prior"], "space.kind=conv4 has nothing to decide"),
     (["space.kind=resnet8", "adapt.deploy=supernet"], "space.kind=resnet8 has nothing to decide"),
