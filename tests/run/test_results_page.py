@@ -26,6 +26,9 @@ def test_keys_exist_and_no_run_is_written_over_another() -> None:
     assert len(trained) > 40
     directories = []
     for words in trained:
-        given = load_any(ROOT / words[words.index("-c") + 1], [word for word in words if "=" in word])
-        directories.append(words[words.index("--out") + 1] if "--out" in words else f"runs/{given.name}")
+        config = words[words.index("-c") + 1]
+        out = [words[words.index("--out") + 1]] if "--out" in words else []
+        if config.startswith("configs/"):
+            out += [f"runs/{load_any(ROOT / config, [word for word in words if '=' in word]).name}"]
+        directories.append(out[0])  # a configuration that another command has written says no name here
     assert sorted({name for name in directories if directories.count(name) > 1}) == []
