@@ -56,10 +56,12 @@ def accuracies(objective: Classification, params: MetaParams, episodes: Episode,
 def committee_accuracies(networks: Iterable[Network], episodes: Episode, *, transductive: bool) -> list[float]:
     """The same for the mean of the probabilities that several networks give."""
     said = [
-        predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive).softmax(-1)
+        predictions(objective, params, episodes.support.x, episodes.query.x, transductive=transductive)
         for objective, params in networks
     ]
-    right = torch.stack(said).mean(0).argmax(-1) == episodes.query.y
+    # Of a single network the logits: where they are large, probabilities of two classes may round to the same.
+    together = said[0] if len(said) == 1 else torch.stack([logits.softmax(-1) for logits in said]).mean(0)
+    right = together.argmax(-1) == episodes.query.y
     return [float(share) for share in right.double().mean(-1).tolist()]
 
 
