@@ -22,6 +22,7 @@ from metanas.evaluate.accuracy import predictions
 from metanas.evaluate.interval import interval
 from metanas.run.directory import RunDirectory
 from metanas.run.judges import judges
+from metanas.run.non_finite import blaming
 from metanas.run.restore import Restored, restore
 from metanas.track.console import Progress
 from tasks import EpisodeSampler, ImageBank
@@ -100,8 +101,9 @@ def looked_at(restored: Restored, episodes: EpisodeSampler) -> Seen:
         for part in spans(0, settings.episodes, settings.chunk):
             for stack in episodes.stacks(range(*part)):
                 support, query = stack.episode
-                objective, choice = bench.solve(bench.problem(start, support, stack.n_way))
-                logits = predictions(objective, choice.params, support.x, query.x, transductive=True)
+                with blaming(stack.numbers, episodes.bank.name):
+                    objective, params = bench.deploy(bench.problem(start, support, stack.n_way))
+                    logits = predictions(objective, params, support.x, query.x, transductive=True)
                 missed = (logits.argmax(-1) != query.y).cpu()
                 rows = episodes.rows(stack.numbers)[:, :, bench.judged.k_shot :].flatten(1)
                 shown += rows.flatten().bincount(minlength=images)
