@@ -104,6 +104,7 @@ RANGES = [
     "meta.warmup=1.5",
     "meta.patience=-1",
     "meta.cg_steps=-1",
+    "meta.minibatches=0",
     "inner.proximal_weights=-1",
     "outer.lr_rates=-1",
     "adapt.steps=-1",

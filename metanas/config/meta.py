@@ -28,6 +28,10 @@ class Meta:
     adapt.classifier=means."""
     cg_steps: int = 5
     """Hessian-vector products of an implicit gradient; other gradients take none."""
+    minibatches: int = 1
+    """Into how many parts the images of a task are dealt, support and query together, for one inner step of
+    meta.gradient=reptile after another; 1 shows all of them to every step. What steps on different images agree on is
+    what new images share (Nichol et al. 2018, arXiv 1803.02999, section 5.1), so Reptile learns little without."""
     iterations: int = 400
     """Outer steps."""
     tasks: int = 16
@@ -86,6 +90,11 @@ class Meta:
         between("meta.smoothing", self.smoothing, 0.0, 1.0)
         between("meta.arch_std", self.arch_std, 0.0, 100.0)
         between("meta.cg_steps", self.cg_steps, 0, 10**6)
+        between("meta.minibatches", self.minibatches, 1, 10**6)
+        if self.minibatches > 1 and self.gradient != "reptile":
+            raise ConfigError(
+                f"meta.minibatches={self.minibatches} is for meta.gradient=reptile, got {self.gradient}; set it to 1"
+            )
         between("meta.warmup", self.warmup, 0.0, 1.0)
         between("meta.multi_step", self.multi_step, 0.0, 1.0)
         if self.multi_step and self.gradient != "maml":

@@ -69,6 +69,13 @@ def _learner_and_loop(experiment: "Experiment") -> None:
             "meta.gradient=reptile moves the start towards where the inner loop ends, which is the start itself: "
             "expected inner.steps of at least 1, got 0"
         )
+    task, minibatches = experiment.task, experiment.meta.minibatches
+    images = (1 if task.varied else task.k_shot) + task.n_query
+    if minibatches > images:
+        raise ConfigError(
+            f"meta.minibatches={minibatches} parts are more than the {images} images of each class of a task, so that "
+            "some would lack classes; lower meta.minibatches, or raise task.n_query"
+        )
     if gradient == "imaml":
         inner.check_implicit()
     if multi_step and inner.steps < 2:

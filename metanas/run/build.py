@@ -77,7 +77,7 @@ GRADIENTS: dict[str, Callable[[Experiment], MetaGradient]] = {
         if experiment.meta.multi_step
         else Maml(experiment.inner)
     ),
-    "reptile": lambda experiment: Reptile(experiment.inner),
+    "reptile": lambda experiment: Reptile(experiment.inner, experiment.meta.minibatches),
     "imaml": lambda experiment: Imaml(experiment.inner, experiment.meta.cg_steps),
     "variational": lambda experiment: Variational(experiment.inner),
     "joint": lambda experiment: Joint(),

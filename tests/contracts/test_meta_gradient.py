@@ -34,6 +34,7 @@ GRADIENTS: dict[str, MetaGradient] = {
     "lslr": Maml(Inner(2, 0.1, 1.0, rates="layer_step")),
     "multi_step": Maml(INNER, (0.4, 0.6)),
     "reptile": Reptile(INNER),
+    "reptile in minibatches": Reptile(INNER, 2),
     "reptile by alternating Adam": Reptile(Inner(2, 0.01, 0.1, optimiser="adam", alternate=True)),
     "imaml": Imaml(Inner(2, 0.1, 1.0, proximal_weights=2.0, proximal_arch=1.0), 3),
     "variational": Variational(Inner(2, 0.1, 1.0, proximal_weights=0.1, kl_arch=2.0)),

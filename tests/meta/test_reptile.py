@@ -10,6 +10,7 @@ from metanas.meta.adapt import Inner, adapt
 from metanas.meta.batch import merge
 from metanas.meta.gradient import MetaGradient
 from metanas.meta.learner import Descent
+from metanas.meta.minibatches import Minibatches
 from metanas.meta.reptile import Reptile
 from metanas.objective import Classification
 from metanas.optim import Outer
@@ -24,18 +25,22 @@ def test_is_a_meta_gradient() -> None:
     assert isinstance(Reptile(Inner()), MetaGradient)
 
 
-def test_equals_plain_gradient_descent_by_torch(small: Small) -> None:
-    """Two parameter groups of torch's SGD on all images of a task: (before - after) / step size."""
-    loss, inner = Classification(small.net, Softmax()), Inner(3, 0.1, 2.0)
-    verdict = Reptile(inner)(loss, small.start, small.episodes)
+@pytest.mark.parametrize("minibatches", [1, 2, 3])
+def test_equals_plain_gradient_descent_by_torch(minibatches: int, small: Small) -> None:
+    """Two parameter groups of torch's SGD on the images of a task: (before - after) / step size."""
+    loss, inner = Classification(small.net, Softmax()), Inner(4, 0.1, 2.0)
+    verdict = Reptile(inner, minibatches)(loss, small.start, small.episodes)
     total = [torch.zeros_like(t) for t in leaves(small.start)]
     n = len(small.start.weights)
     for episode in chunks(small.episodes, 1):
         values = [nn.Parameter(t[None].clone()) for t in leaves(small.start)]
         ours = like(small.start, values)
-        images = Batch(*(torch.cat(pair, dim=1) for pair in zip(*episode, strict=True)))
         optimiser = torch.optim.SGD([{"params": values[:n], "lr": 0.1}, {"params": values[n:], "lr": 2.0}])
-        for _ in range(3):
+        dealt = [image for c in range(3) for part in episode for image in part.x[0][part.y[0] == c]]
+        labels = [c for c in range(3) for part in episode for _ in part.x[0][part.y[0] == c]]
+        for m in range(4):
+            seen = [i for i in range(9) if i % minibatches == m % minibatches]
+            images = Batch(torch.stack([dealt[i] for i in seen])[None], torch.tensor([labels[i] for i in seen])[None])
             optimiser.zero_grad()
             loss(ours, images).sum().backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -43,6 +48,35 @@ def test_equals_plain_gradient_descent_by_torch(small: Small) -> None:
             total[i] = total[i] + (before - after[0].detach()) / (0.1 if i < n else 2.0)
     for a, b in zip(leaves(verdict.gradient), total, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_minibatches_show_every_image_once_in_turn(count: int) -> None:
+    """And the temperature of the step: what is wrapped stays staged."""
+    seen: list[tuple[int, int, list[int], list[int]]] = []
+
+    class Watching:
+        def __init__(self, step: int = -1, steps: int = -1) -> None:
+            self.at = (step, steps)
+
+        def stage(self, step: int, steps: int) -> "Watching":
+            return Watching(step, steps)
+
+        def __call__(self, params: MetaParams, batch: Batch) -> torch.Tensor:
+            seen.append((*self.at, batch.x[0].tolist(), batch.y[0].tolist()))
+            return batch.x.sum(-1)
+
+    y = torch.tensor([[2, 0, 1, 2, 1, 0, 0, 1, 2]])
+    loss = Minibatches(Watching(), count)
+    for step in range(2 * count):
+        loss.stage(step, 7)(MetaParams({}, {}), Batch(torch.arange(9)[None], y))
+    assert [(step, steps) for step, steps, _, _ in seen] == [(step, 7) for step in range(2 * count)]
+    first, second = seen[:count], seen[count:]
+    assert [images for _, _, images, _ in first] == [images for _, _, images, _ in second]
+    assert sorted(image for _, _, images, _ in first for image in images) == list(range(9))
+    for _, _, images, labels in first:
+        assert labels == [int(y[0, image]) for image in images]
+        assert max(labels.count(c) for c in range(3)) - min(labels.count(c) for c in range(3)) <= 1
 
 
 def test_an_outer_step_of_one_task_goes_the_way_that_it_adapted(small: Small) -> None:
@@ -70,8 +104,9 @@ def test_an_outer_step_of_one_task_goes_the_way_that_it_adapted(small: Small) ->
         assert any(not torch.equal(t, getattr(small.start, group)[k]) for k, t in getattr(moved.params, group).items())
 
 
-def test_folded_tasks_equal_one_task_after_another(small: Small) -> None:
-    loss, reptile = Classification(small.net, Softmax()), Reptile(Inner(2, 0.1, 5.0))
+@pytest.mark.parametrize("minibatches", [1, 3])
+def test_folded_tasks_equal_one_task_after_another(minibatches: int, small: Small) -> None:
+    loss, reptile = Classification(small.net, Softmax()), Reptile(Inner(2, 0.1, 5.0), minibatches)
     together = reptile(loss, small.start, small.episodes)
     apart = merge([reptile(loss, small.start, part) for part in chunks(small.episodes, 1)])
     torch.testing.assert_close(apart.query_loss, together.query_loss, rtol=1e-9, atol=1e-12)

@@ -40,7 +40,7 @@ def pictures(tmp_path: Path) -> Path:
     [
         ([], Maml(Inner())),
         (["inner.rates=element"], Maml(Inner(rates="element"))),
-        (["meta.gradient=reptile"], Reptile(Inner())),
+        (["meta.gradient=reptile", "meta.minibatches=2"], Reptile(Inner(), 2)),
         (["meta.gradient=joint"], Joint()),
         (
             ["meta.gradient=variational", "inner.kl_arch=1", "relax.temperature_end=0.1"],

@@ -99,6 +99,8 @@ class TestConfiguration:
         smaller = [*SMALLER, f"space.nodes={nodes}", f"space.width={LEAST_WIDTH.get(found.space.kind, 2)}"]
         if found.task.labels == "classes":
             smaller.append(f"task.n_way={len(characters()['train'])}")
+        if found.meta.minibatches > 1:
+            smaller.append(f"task.n_query={found.meta.minibatches - 1}")  # beside one support image of each class
         meta_train(load_experiment(path, smaller), directory, quiet=True)
         (row,) = read_rows(directory.metrics)
         assert row["meta/iter"] == 1

@@ -23,6 +23,8 @@ PAIRS = [
     (["inner.optimiser=adam"], "inner.optimiser=adam cannot be differentiated through"),
     (["meta.gradient=reptile", "inner.rates=layer"], "got meta.gradient=reptile; take inner.rates=fixed"),
     (["meta.gradient=reptile", "inner.steps=0"], "expected inner.steps of at least 1, got 0"),
+    (["meta.minibatches=2"], "meta.minibatches=2 is for meta.gradient=reptile, got maml; set it to 1"),
+    (["meta.gradient=reptile", "meta.minibatches=9"], "meta.minibatches=9 parts are more than the "),
     (["meta.gradient=imaml"], "meta.gradient=imaml needs inner.proximal_weights above 0"),
     (
         ["meta.gradient=imaml", "inner.proximal_weights=1", "inner.proximal_arch=1", "inner.kl_arch=1"],

@@ -154,25 +154,32 @@ def test_a_checkpoint_without_the_rates_of_the_configuration_is_refused(done, ti
         restore(done.directory, tiny("inner.rates=layer"))
 
 
+GLYPHS = ["evaluate.n_query=5", "adapt.deploy=supernet", "threads=1", "meta.iterations=120"]
+CELLS_OF_TNAS = ["space.kind=fewshot", "space.cells=null", "space.nodes=1", "outer.lr_arch=0.1"]
+BY_MAML = ["meta.gradient=maml", "meta.minibatches=1", "inner.first_order=false", "inner.steps=1"]
+THEIR_RATES = ["inner.lr_weights=1", "inner.lr_arch=10", "task.n_query=3", "adapt.steps=5", "adapt.arch_steps=3"]
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_accuracy_does_not_fall_when_the_logits_begin_to_move() -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("changes", "won"),
+    [([], -0.06), ([*CELLS_OF_TNAS, *BY_MAML, *THEIR_RATES], 0.05)],
+    ids=["MetaNAS's cells by Reptile", "T-NAS's cells by MAML"],
+)
+def test_accuracy_does_not_fall_when_the_logits_begin_to_move(changes: list[str], won: float) -> None:
     """The schedule of MetaNAS: not inferior to the end of the warm-up, nor to a warm-up that never ends.
 
     Each is a difference on the same 240 validation episodes, after the same training tasks, whose 95 % interval lies
-    above -3 points, where the warm-up has won 5 or more. What is judged is the annealed supernet, without decoding and
-    without any step after it. Its cells and Reptile learn too little in minutes for a fall to be seen (a warm-up of 40
-    steps leaves them 2.9 +- 1.8 points below where they began), so it is run with the cells of T-NAS and with MAML.
+    above -3 points. What is judged is the annealed supernet, without decoding and without any step after it. `won` is
+    what the warm-up has to be worth at least: by MAML 5 points; 60 outer steps of Reptile are not yet worth the start
+    that they leave, so that a run by MAML, with the same schedule, says that learned accuracy is kept too.
     """
-    small = ["space.kind=fewshot", "space.cells=null", "space.width=8", "space.nodes=1", "outer.lr_arch=0.1"]
-    maml = ["meta.gradient=maml", "inner.optimiser=sgd", "inner.first_order=false", "inner.steps=1"]
-    rates = ["inner.lr_weights=1", "inner.lr_arch=10", "adapt.steps=5", "adapt.arch_steps=3"]
-    rest = ["meta.iterations=120", "evaluate.n_query=5", "adapt.deploy=supernet", "threads=1"]
     config = Path(__file__).parents[2] / "configs" / "glyphs" / "metanas.yaml"
 
     def run(warmup: float, shown: Sequence[int]) -> tuple[dict[int, MetaParams], dict[int, list[float]]]:
         """The start after some outer steps, and what the networks that adapt from it score on each episode."""
-        experiment = load_experiment(config, [*small, *maml, *rates, *rest, f"meta.warmup={warmup}"])
+        experiment = load_experiment(config, [*GLYPHS, *changes, f"meta.warmup={warmup}"])
         bench, learner, data = Workbench.of(experiment), build.learner(experiment), build_data.dataset(experiment.data)
         train, judge = build_data.training(experiment, [data]), build_data.episodes(experiment, data, "validation")
         teacher = Teacher(bench, Executor(learner.gradient), train, (judge,))
@@ -192,11 +199,11 @@ def test_accuracy_does_not_fall_when_the_logits_begin_to_move() -> None:
     def above(one: list[float], other: list[float]) -> Interval:
         return interval([a - b for a, b in zip(one, other, strict=True)])
 
-    for other in (before, resting):
-        difference = above(after, other)
-        assert difference.mean - difference.ci95 > -0.03
-    assert above(before, began).mean > 0.05
+    found = {"warm-up": above(before, began), "then": above(after, before), "beside": above(after, resting)}
     warm, done = (starts[i].arch for i in (60, 120))
+    for name in ("then", "beside"):
+        assert found[name].mean - found[name].ci95 > -0.03, found
+    assert found["warm-up"].mean > won, found
     for kind in ("normal", "reduction"):
         assert (done[kind] - warm[kind]).abs().max() > 0.1
         broad, narrow = (torch.distributions.Categorical(logits=a[kind] / 0.1).entropy().mean() for a in (warm, done))
