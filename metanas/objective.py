@@ -118,6 +118,11 @@ class Staged(Protocol):
         ...
 
 
+def staged(loss: LossFn, step: int, steps: int) -> LossFn:
+    """`loss` as it is in step number `step` of a loop in which it may change over `steps` steps; most never do."""
+    return loss.stage(step, steps) if isinstance(loss, Staged) else loss
+
+
 @dataclass(frozen=True)
 class Mean:
     """The mean of several losses, such as those of one network under several samples of its gates; a `LossFn` and
@@ -127,7 +132,7 @@ class Mean:
 
     def stage(self, step: int, steps: int) -> "Mean":
         """See `Staged`."""
-        return Mean([loss.stage(step, steps) if isinstance(loss, Staged) else loss for loss in self.losses])
+        return Mean([staged(loss, step, steps) for loss in self.losses])
 
     def blind(self, device: torch.device) -> "Mean":
         """See `Recordable`."""

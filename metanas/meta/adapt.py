@@ -17,7 +17,7 @@ from metanas.meta.adaptive_descent import AdaptiveDescent
 from metanas.meta.gradient_of import grad
 from metanas.meta.proximal import Proximal
 from metanas.meta.rates import RateKind, factor, initial_rates
-from metanas.objective import LossFn, Staged
+from metanas.objective import LossFn, staged
 from metanas.params import MetaParams, Params, is_head, leaves, like
 from tasks.episode import Batch
 
@@ -57,8 +57,8 @@ class Inner:
     differentiated through: for reptile and first-order gradients."""
     alternate: bool = False
     """Move the logits first in every step, then the weights at the new logits, as DARTS and MetaNAS do, each by a pass
-    of its own; otherwise both at once, at half the price. Both passes see all images of the support set, where MetaNAS
-    draws two batches of it."""
+    of its own; otherwise both at once, at half the price. Both passes see the same images, where MetaNAS draws two
+    batches."""
     arch_steps: int | None = None
     """Of `steps`, how many, the first ones, move the logits; without it all. An annealed temperature (`relax.anneal`)
     is at its end by then. MetaNAS adapts to a new task by 50 of 100."""
@@ -136,7 +136,7 @@ def adapt(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> MetaPa
 
     Args:
         loss: of one task, or of several that are independent: each is then adapted to by itself. A loss that changes
-            from step to step is `Staged`.
+            from step to step is `metanas.objective.Staged`.
         start: where to begin; its entries must require gradients.
         batch: the support set, with the leading axis of `start`.
         inner: steps and step sizes.
@@ -160,7 +160,7 @@ def path(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> Iterato
         else (higher_descent.descend if inner.engine == "higher" else descend)
     )
     for m in range(inner.steps):
-        now = loss.stage(m, inner.annealing_steps) if isinstance(loss, Staged) else loss
+        now = staged(loss, m, inner.annealing_steps)
         if is_pulled:
             now = inner.towards(start, now)
         for sizes in inner.phases(start, m):

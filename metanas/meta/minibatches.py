@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from metanas.objective import LossFn, Staged
+from metanas.objective import LossFn, staged
 from metanas.params import MetaParams
 from tasks.episode import Batch
 
@@ -24,8 +24,7 @@ class Minibatches:
 
     def stage(self, step: int, steps: int) -> "Minibatches":
         """See `Staged`."""
-        loss = self.loss.stage(step, steps) if isinstance(self.loss, Staged) else self.loss
-        return replace(self, loss=loss, step=step)
+        return replace(self, loss=staged(self.loss, step, steps), step=step)
 
     def __call__(self, params: MetaParams, batch: Batch) -> Tensor:
         """See `LossFn`; the batch has a leading `tasks` axis."""
