@@ -1,10 +1,11 @@
-"""Parameters as data: weights, architecture logits and learned rates travel together.
+"""Parameters as data: weights, architecture logits and what an inner loop remembers of its steps travel together.
 
 A module is only a shape; what it computes with is a `Params` dictionary handed to `torch.func.functional_call`. Because
 they form one `MetaParams`, no meta-learning algorithm is written twice.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,9 @@ class MetaParams(NamedTuple):
     rates: Params = {}  # trees are never changed in place, so one may serve all
     """Logarithms of learned step sizes under the names of weights and logits (see `metanas.meta.rates`); empty where
     step sizes are constants."""
+    squares: Params = {}
+    """Moving means of squared gradients that Adam's inner steps carry from task to task, under the names of weights and
+    logits (see `metanas.meta.adaptive_descent`); empty where they begin anew with every task, or are none of Adam's."""
 
 
 def is_head(name: str) -> bool:
@@ -35,10 +39,9 @@ def is_head(name: str) -> bool:
 
 def tree_map(function: Callable[..., Tensor], first: MetaParams, *others: MetaParams) -> MetaParams:
     """`function` applied tensor by tensor; the trees must have the same names."""
+    groups = zip(first, *others, strict=True)
     return MetaParams(
-        {k: function(v, *(o.weights[k] for o in others)) for k, v in first.weights.items()},
-        {k: function(v, *(o.arch[k] for o in others)) for k, v in first.arch.items()},
-        {k: function(v, *(o.rates[k] for o in others)) for k, v in first.rates.items()},
+        *({k: function(v, *(other[k] for other in rest)) for k, v in group.items()} for group, *rest in groups)
     )
 
 
@@ -49,19 +52,16 @@ def tree_norm(tree: MetaParams) -> Tensor:
 
 
 def leaves(tree: MetaParams) -> list[Tensor]:
-    """All tensors: the weights, the logits, the rates, in the order of the dictionaries."""
-    return [*tree.weights.values(), *tree.arch.values(), *tree.rates.values()]
+    """All tensors: the weights, the logits, the rates, the squares, in the order of the dictionaries."""
+    return [tensor for group in tree for tensor in group.values()]
 
 
 def like(tree: MetaParams, tensors: Sequence[Tensor]) -> MetaParams:
     """The inverse of `leaves`: `tensors` under the names of `tree`."""
-    first = len(tree.weights)
-    second = first + len(tree.arch)
-    return MetaParams(
-        dict(zip(tree.weights, tensors[:first], strict=True)),
-        dict(zip(tree.arch, tensors[first:second], strict=True)),
-        dict(zip(tree.rates, tensors[second:], strict=True)),
-    )
+    if len(tensors) != sum(map(len, tree)):
+        raise ValueError(f"expected {sum(map(len, tree))} tensors, got {len(tensors)}")
+    given = iter(tensors)
+    return MetaParams(*(dict(zip(group, islice(given, len(group)), strict=True)) for group in tree))
 
 
 def detach(tree: MetaParams, *, requires_grad: bool = False) -> MetaParams:

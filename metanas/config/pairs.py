@@ -64,18 +64,8 @@ def _learner_and_loop(experiment: "Experiment") -> None:
             f"inner.rates={inner.rates} is learned through the inner loop, which meta.gradient=maml and "
             f"variational differentiate, got meta.gradient={gradient}; take inner.rates=fixed"
         )
-    if gradient == "reptile" and not inner.steps:
-        raise ConfigError(
-            "meta.gradient=reptile moves the start towards where the inner loop ends, which is the start itself: "
-            "expected inner.steps of at least 1, got 0"
-        )
-    task, minibatches = experiment.task, experiment.meta.minibatches
-    images = (1 if task.varied else task.k_shot) + task.n_query
-    if minibatches > images:
-        raise ConfigError(
-            f"meta.minibatches={minibatches} parts are more than the {images} images of each class of a task, so that "
-            "some would lack classes; lower meta.minibatches, or raise task.n_query"
-        )
+    if gradient == "reptile":
+        _reptile(experiment)
     if gradient == "imaml":
         inner.check_implicit()
     if multi_step and inner.steps < 2:
@@ -84,6 +74,11 @@ def _learner_and_loop(experiment: "Experiment") -> None:
             "set meta.multi_step=0"
         )
     is_exact = gradient in ("maml", "variational") and not inner.first_order
+    if inner.optimiser == "carried_adam" and gradient != "reptile":
+        raise ConfigError(
+            "inner.optimiser=carried_adam is carried from task to task by meta.gradient=reptile alone, got "
+            f"meta.gradient={gradient}; take inner.optimiser=adam, which begins anew with every task"
+        )
     if inner.optimiser == "adam" and is_exact:
         raise ConfigError(
             "inner.optimiser=adam cannot be differentiated through: expected inner.first_order=true with "
@@ -91,8 +86,51 @@ def _learner_and_loop(experiment: "Experiment") -> None:
         )
 
 
+def _reptile(experiment: "Experiment") -> None:
+    """Inner loops whose end says nothing about the start."""
+    inner, outer, task, minibatches = experiment.inner, experiment.outer, experiment.task, experiment.meta.minibatches
+    if not inner.steps:
+        raise ConfigError(
+            "meta.gradient=reptile moves the start towards where the inner loop ends, which is the start itself: "
+            "expected inner.steps of at least 1, got 0"
+        )
+    if inner.moves != "all" or not (inner.lr_weights or not outer.lr_weights):
+        raise ConfigError(
+            "meta.gradient=reptile learns what the inner loop moves alone: expected inner.moves=all and "
+            f"inner.lr_weights above 0, got {inner.moves} and {inner.lr_weights}; take meta.gradient=maml, or set "
+            "outer.lr_weights=0 where weights are to rest"
+        )
+    is_searched = not experiment.space.is_fixed and experiment.adapt.strategy in ("gradient", "prior")
+    moves_arch = inner.lr_arch and inner.arch_steps != 0
+    if is_searched and outer.lr_arch and not moves_arch:
+        raise ConfigError(
+            "meta.gradient=reptile learns what the inner loop moves alone, and its logits rest: expected "
+            f"inner.lr_arch and inner.arch_steps above 0, got {inner.lr_arch} and {inner.arch_steps}; take "
+            "meta.gradient=maml, or set outer.lr_arch=0 where the drawn logits are to stay"
+        )
+    images = 2 if task.varied else task.k_shot + task.n_query  # varied tasks have at least two images of a class
+    if minibatches > images:
+        raise ConfigError(
+            f"meta.minibatches={minibatches} parts are more than the {images} images of each class of a task, so that "
+            "some would lack classes; lower meta.minibatches, or raise task.n_query"
+        )
+    if minibatches > inner.steps:
+        raise ConfigError(
+            f"meta.minibatches={minibatches} parts are more than inner.steps={inner.steps}, so that some images would "
+            "be in no step; lower meta.minibatches, or raise inner.steps"
+        )
+
+
 def _learner_and_gates(experiment: "Experiment") -> None:
-    """What a posterior over architectures needs."""
+    """What draws of the gates, and a posterior over architectures, need."""
+    relax = experiment.relax
+    is_drawn = relax.kind == "gumbel_softmax" or (relax.kind == "straight_through" and relax.temperature_end > 0)
+    if experiment.adapt.samples > 1 and not is_drawn:
+        raise ConfigError(
+            f"adapt.samples={experiment.adapt.samples} draws of gates that are not drawn are all the same: expected "
+            "relax.kind=gumbel_softmax, or straight_through with relax.temperature_end above 0, got "
+            f"relax.kind={relax.kind} and relax.temperature_end={relax.temperature_end}; or set adapt.samples=0"
+        )
     if experiment.meta.gradient != "variational":
         return
     if not experiment.inner.kl_arch:
@@ -105,8 +143,6 @@ def _learner_and_gates(experiment: "Experiment") -> None:
             "meta.gradient=variational learns a posterior over architectures: expected a space with something to "
             f"decide, got {experiment.space.named}; take meta.gradient=maml"
         )
-    relax = experiment.relax
-    is_drawn = relax.kind == "gumbel_softmax" or (relax.kind == "straight_through" and relax.temperature_end > 0)
     if not is_drawn:
         raise ConfigError(
             "meta.gradient=variational takes its expectation over gates that are drawn: expected "

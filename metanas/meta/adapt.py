@@ -13,12 +13,12 @@ from torch import Tensor
 
 from metanas.errors import ConfigError
 from metanas.meta import higher_descent
-from metanas.meta.adaptive_descent import AdaptiveDescent
+from metanas.meta.adaptive_descent import AdaptiveDescent, initial_squares
 from metanas.meta.gradient_of import grad
 from metanas.meta.proximal import Proximal
 from metanas.meta.rates import RateKind, factor, initial_rates
 from metanas.objective import LossFn, staged
-from metanas.params import MetaParams, Params, is_head, leaves, like
+from metanas.params import MetaParams, is_head, leaves, like
 from tasks.episode import Batch
 
 
@@ -52,9 +52,10 @@ class Inner:
     engine: Literal["auto", "plain", "graph", "higher"] = "auto"
     """Who takes the steps: we, on a GPU recorded once and replayed (graph, see `metanas.recorder`) or not (plain), or
     the package higher. `auto` records on a GPU. The numbers are the same but for rounding."""
-    optimiser: Literal["sgd", "adam"] = "sgd"
-    """Plain gradient descent, or Adam without momentum as in MetaNAS (`metanas.meta.adaptive_descent`), which cannot be
-    differentiated through: for reptile and first-order gradients."""
+    optimiser: Literal["sgd", "adam", "carried_adam"] = "sgd"
+    """Plain gradient descent, or Adam without momentum (`metanas.meta.adaptive_descent`), which cannot be
+    differentiated through: for reptile and first-order gradients. Its squared gradients begin anew with every task
+    (adam), or, with reptile, with those that the tasks of meta-training have left, as in MetaNAS (carried_adam)."""
     alternate: bool = False
     """Move the logits first in every step, then the weights at the new logits, as DARTS and MetaNAS do, each by a pass
     of its own; otherwise both at once, at half the price. Both passes see the same images, where MetaNAS draws two
@@ -69,8 +70,10 @@ class Inner:
                 raise ConfigError(f"inner.{name} must be 0 or more, got {getattr(self, name)}")
         if self.arch_steps is not None and self.arch_steps < 0:
             raise ConfigError(f"inner.arch_steps must be null or 0 or more, got {self.arch_steps}")
-        if (self.optimiser, self.engine) == ("adam", "higher"):
-            raise ConfigError("inner.engine=higher takes plain steps only, got inner.optimiser=adam; use engine=plain")
+        if self.optimiser != "sgd" and self.engine == "higher":
+            raise ConfigError(
+                f"inner.engine=higher takes plain steps only, got inner.optimiser={self.optimiser}; use engine=plain"
+            )
 
     def check_implicit(self) -> None:
         """Raises `ConfigError` where the loop has no end that implicit gradients could know."""
@@ -89,7 +92,7 @@ class Inner:
     def sizes(self, params: MetaParams) -> list[float]:
         """The step size of every entry before anything is learned, in the order of `leaves`; 0 for what rests."""
         weights = [0.0 if self._rests(name) else self.lr_weights for name in params.weights]
-        return weights + [self.lr_arch] * len(params.arch) + [0.0] * len(params.rates)
+        return weights + [self.lr_arch] * len(params.arch) + [0.0] * (len(params.rates) + len(params.squares))
 
     def phases(self, params: MetaParams, step: int) -> list[list[float]]:
         """The step sizes of the passes that make up step number `step`, each as of `sizes`; a pass moves something."""
@@ -110,18 +113,19 @@ class Inner:
 
     def pulls(self, params: MetaParams) -> list[float]:
         """The pull of every entry towards the start, in the order of `leaves`."""
-        groups = ((self.proximal_weights, params.weights), (self.proximal_arch, params.arch), (0.0, params.rates))
-        return [pull for pull, group in groups for _ in group]
+        pulls = (self.proximal_weights, self.proximal_arch, 0.0, 0.0)
+        return [pull for pull, group in zip(pulls, params, strict=True) for _ in group]
 
     def towards(self, start: MetaParams, loss: LossFn) -> Proximal:
         """`loss` with all pulls towards `start`."""
         return Proximal(loss, start, self.pulls(start), self.kl_arch)
 
-    def initial_rates(self, params: MetaParams) -> Params:
-        """The learned rates to begin meta-training with, of every entry of `params` that moves."""
-        names = [*params.weights, *params.arch, *params.rates]
-        moving = [name for name, size in zip(names, self.sizes(params), strict=True) if size]
-        return initial_rates(self.rates, params, moving, self.steps)
+    def equipped(self, params: MetaParams) -> MetaParams:
+        """`params` with what meta-training begins with besides: learned rates and carried squares of what moves."""
+        bare = MetaParams(params.weights, params.arch)
+        moving = [name for name, size in zip([*bare.weights, *bare.arch], self.sizes(bare), strict=True) if size]
+        squares = initial_squares(bare, moving) if self.optimiser == "carried_adam" else {}
+        return bare._replace(rates=initial_rates(self.rates, bare, moving, self.steps), squares=squares)
 
     def _rests(self, name: str) -> bool:
         return self.moves != "all" and is_head(name) != (self.moves == "head")
@@ -155,8 +159,8 @@ def path(loss: LossFn, start: MetaParams, batch: Batch, inner: Inner) -> Iterato
     is_pulled = bool(inner.kl_arch or any(inner.pulls(start)))
     params = start
     step = (
-        AdaptiveDescent()
-        if inner.optimiser == "adam"
+        AdaptiveDescent(start.squares)
+        if inner.optimiser != "sgd"
         else (higher_descent.descend if inner.engine == "higher" else descend)
     )
     for m in range(inner.steps):
@@ -194,7 +198,7 @@ def _learned(sizes: list[float], start: MetaParams, step: int) -> list[float | T
     """`sizes` times their learned factors."""
     if not start.rates:
         return list(sizes)
-    names = [*start.weights, *start.arch, *start.rates]  # a rate has no rate: its size is 0
+    names = [name for group in start for name in group]  # a rate has no rate: its size is 0
     return [
         size * factor(start.rates[name], step) if size and name in start.rates else size
         for name, size in zip(names, sizes, strict=True)

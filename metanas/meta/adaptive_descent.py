@@ -2,8 +2,14 @@
 
 MetaNAS (Elsken et al. 2020, arXiv 1911.11090) and Reptile (Nichol et al. 2018, arXiv 1803.02999, section 6) adapt so:
 every number moves by about its step size, however small its gradient is. Nothing can be differentiated through such a
-step but its identity, which is all that Reptile and first-order gradients ask for. Deviations from MetaNAS: the squares
-begin anew with every task, where they are carried from task to task in its meta-training, and logits do not decay.
+step but its identity, which is all that Reptile and first-order gradients ask for.
+
+A square that has seen nothing makes the first step a sign, whatever the size of the gradient: of five steps that is
+most of the way, and noise. MetaNAS carries the squares from task to task in meta-training, and begins each new task
+with those that training has left; so does a start that has `squares`. Without them they begin anew with every task.
+
+Deviations from MetaNAS: the tasks of a meta-batch begin with the same squares, which then become the mean of those at
+their ends, where its tasks hand them on one by one; logits do not decay.
 """
 
 from collections.abc import Sequence
@@ -13,17 +19,24 @@ from torch import Tensor
 
 from metanas.errors import ConfigError
 from metanas.meta.gradient_of import grad
-from metanas.params import MetaParams, leaves, like
+from metanas.params import MetaParams, Params, leaves, like
 
 BETA2, EPS = 0.999, 1e-8
+LEAST = 1e-30
+"""In place of the weight of nothing, which nothing is divided by."""
 
 
 class AdaptiveDescent:
-    """The steps of one inner loop, called as `metanas.meta.adapt.descend`; it remembers the squared gradients."""
+    """The steps of one inner loop, called as `metanas.meta.adapt.descend`; it remembers the squared gradients.
 
-    def __init__(self) -> None:
-        self._squares: dict[int, tuple[int, Tensor]] = {}
-        """How often an entry has moved, and the moving mean of its squared gradient."""
+    All parameters have a leading `tasks` axis.
+
+    Args:
+        carried: squares that other tasks have left, as `initial_squares` lays them out, `[tasks, ...]`.
+    """
+
+    def __init__(self, carried: Params) -> None:
+        self._squares = dict(carried)
 
     def __call__(
         self, value: Tensor, params: MetaParams, sizes: Sequence[float | Tensor], *, exact: bool
@@ -34,14 +47,27 @@ class AdaptiveDescent:
                 "inner.optimiser=adam cannot be differentiated through: expected inner.first_order=true, got false"
             )
         gradient = grad(value, params, [isinstance(size, Tensor) or size != 0 for size in sizes])
+        names = [name for group in params for name in group]
         moved = leaves(params)
-        for i, (g, size) in enumerate(zip(gradient, sizes, strict=True)):
+        for i, (name, g, size) in enumerate(zip(names, gradient, sizes, strict=True)):
             if g is not None:
-                moved[i] = moved[i] - size * self._direction(i, g)
-        return like(params, moved)
+                moved[i] = moved[i] - size * self._direction(name, g)
+        return like(params, moved)._replace(squares={name: self._squares[name] for name in params.squares})
 
-    def _direction(self, entry: int, g: Tensor) -> Tensor:
-        steps, square = self._squares.get(entry, (0, torch.zeros_like(g)))
-        steps, square = steps + 1, BETA2 * square + (1 - BETA2) * g * g
-        self._squares[entry] = (steps, square)
-        return g / ((square / (1 - BETA2**steps)).sqrt() + EPS)
+    def _direction(self, name: str, g: Tensor) -> Tensor:
+        """What `g`, `[tasks, ...]`, becomes. A task whose gradient is all zero, as that of an operation which no gate
+        lets through, has seen nothing, whether a call computes such operations or leaves them out."""
+        before = self._squares[name].detach() if name in self._squares else torch.zeros(*g.shape, 2).to(g)
+        seen = BETA2 * before + (1 - BETA2) * torch.stack([g * g, torch.ones_like(g)], -1)
+        is_seen = (g != 0).reshape(len(g), -1).any(1).reshape(-1, *[1] * g.ndim)
+        square = self._squares[name] = torch.where(is_seen, seen, before)
+        return g / ((square[..., 0] / square[..., 1].clamp(min=LEAST)).sqrt() + EPS)
+
+
+def initial_squares(params: MetaParams, names: Sequence[str]) -> Params:
+    """What is carried before the first task, for the entries `names` of `params`: nothing seen, `[*shape, 2]`.
+
+    The last axis has the moving sum of squared gradients and that of its own weights, 1 - beta2^t after t steps: their
+    ratio is Adam's mean corrected for bias, and that of two means over tasks is one too.
+    """
+    return {name: torch.zeros(*p.shape, 2).to(p) for name, p in (params.weights | params.arch).items() if name in names}

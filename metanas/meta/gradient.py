@@ -13,7 +13,8 @@ class Verdict(NamedTuple):
     """What some tasks say about the start that they share."""
 
     gradient: MetaParams
-    """The sum over tasks of d query loss / d start; zeros where no task depends on an entry."""
+    """The sum over tasks of d query loss / d start, or of what stands for it; zeros where no task depends on an entry.
+    For carried squares (`metanas.meta.reptile`) what the outer step takes away, as it is."""
     query_loss: Tensor
     """Mean loss of each task on its query set after adaptation, nats, `[tasks]`."""
 

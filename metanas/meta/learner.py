@@ -58,7 +58,7 @@ class Descent:
 
     def init(self, start: MetaParams) -> DescentState:
         """See `MetaLearner`."""
-        return DescentState(start, self.optimiser.init(start))
+        return DescentState(start, self.optimiser.init(_descending(start)))
 
     def step(
         self, state: DescentState, verdicts: Sequence[Verdict], scale: float, *, rest_arch: bool = False
@@ -67,16 +67,24 @@ class Descent:
         total, query_loss = merge(verdicts)
         losses = query_loss.tolist()
         gradient = tree_map(lambda g: g / len(losses), total)
-        norm = tree_norm(gradient).item()
-        if not (math.isfinite(norm) and all(map(math.isfinite, losses))):
-            what = "query loss" if not all(map(math.isfinite, losses)) else f"meta-gradient (its norm is {norm})"
+        norm, whole = tree_norm(_descending(gradient)).item(), tree_norm(gradient).item()
+        if not (math.isfinite(whole) and all(map(math.isfinite, losses))):
+            what = "query loss" if not all(map(math.isfinite, losses)) else f"meta-gradient (its norm is {whole})"
             raise NonFiniteError(
                 f"the {what} is not finite; lower inner.lr_weights, inner.lr_arch or outer.lr_weights",
                 _at_fault(verdicts),
             )
-        params, optimiser = self.optimiser.update(gradient, state.optimiser, state.params, scale, rest_arch=rest_arch)
+        params, optimiser = self.optimiser.update(
+            _descending(gradient), state.optimiser, _descending(state.params), scale, rest_arch=rest_arch
+        )
+        squares = {name: before - gradient.squares[name] for name, before in state.params.squares.items()}
         metrics = {"meta/outer_loss": sum(losses) / len(losses), "meta/grad_norm": norm}
-        return DescentState(params, optimiser), metrics
+        return DescentState(params._replace(squares=squares), optimiser), metrics
+
+
+def _descending(tree: MetaParams) -> MetaParams:
+    """`tree` without what is carried on rather than descended on."""
+    return tree._replace(squares={})
 
 
 def _at_fault(verdicts: Sequence[Verdict]) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ class Reptile:
     """(start - adapted) / step size, the gradient that section 2 hands to Adam; implements `MetaGradient`.
 
     A task has no query set here: the inner loop sees all its images, and the query loss is reported after it has.
-    `inner.first_order` does not matter, since nothing is differentiated through the loop. Learned rates get zeros.
+    `inner.first_order` does not matter, since nothing is differentiated through the loop. Learned rates get zeros, and
+    carried squares start - adapted: the outer step takes them to the mean of where the tasks have left them.
     Deviation from the paper: minibatches are dealt out class by class, where the paper draws them.
     """
 
@@ -37,4 +38,5 @@ class Reptile:
             (p - q).sum(0) / rate if rate else torch.zeros_like(q[0])
             for p, q, rate in zip(leaves(each), leaves(end), self.inner.sizes(start), strict=True)
         ]
-        return Verdict(detach(like(start, gradient)), query_loss)
+        squares = {name: (each.squares[name] - left).sum(0) for name, left in end.squares.items()}
+        return Verdict(detach(like(start, gradient)._replace(squares=squares)), query_loss)

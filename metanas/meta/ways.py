@@ -13,11 +13,7 @@ from metanas.params import MetaParams, tree_map
 def narrow(start: MetaParams, net: nn.Module) -> MetaParams:
     """`start` for a skeleton `net` of the same network with at most as many ways."""
     rows = {name: len(p) for name, p in net.named_parameters()}
-    weights, rates = (
-        {name: t[: rows[name]] if name in rows else t for name, t in group.items()}
-        for group in (start.weights, start.rates)
-    )
-    return MetaParams(weights, start.arch, rates)
+    return MetaParams(*({name: t[: rows[name]] if name in rows else t for name, t in group.items()} for group in start))
 
 
 def widen(verdict: Verdict, start: MetaParams) -> Verdict:

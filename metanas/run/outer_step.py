@@ -27,8 +27,7 @@ def begin(bench: Workbench, learner: MetaLearner) -> Progressed:
     start = drawn(bench.net, bench.space, experiment.meta.arch_std, experiment.seed)
     if experiment.start is not None:
         start = begun_at(experiment.start, start)
-    start = start._replace(rates=experiment.inner.initial_rates(start))
-    start = tree_map(lambda t: t.to(bench.device), start)
+    start = tree_map(lambda t: t.to(bench.device), experiment.inner.equipped(start))
     return Progressed(learner.init(start), 0, 0.0, -1.0)
 
 

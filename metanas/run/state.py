@@ -62,7 +62,7 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Progressed:
                 MetaParams(
                     cast(Params, plain[f"{name}/weights"]),
                     cast(Params, plain[f"{name}/arch"]),
-                    cast(Params, plain.get(f"{name}/rates", {})),  # older runs had none
+                    *(cast(Params, plain.get(f"{name}/{part}", {})) for part in ("rates", "squares")),  # new since
                 ),
             )
             for name in ("params", "first", "second")

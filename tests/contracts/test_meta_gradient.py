@@ -36,6 +36,7 @@ GRADIENTS: dict[str, MetaGradient] = {
     "reptile": Reptile(INNER),
     "reptile in minibatches": Reptile(INNER, 2),
     "reptile by alternating Adam": Reptile(Inner(2, 0.01, 0.1, optimiser="adam", alternate=True)),
+    "reptile by carried Adam": Reptile(Inner(2, 0.01, 0.1, optimiser="carried_adam")),
     "imaml": Imaml(Inner(2, 0.1, 1.0, proximal_weights=2.0, proximal_arch=1.0), 3),
     "variational": Variational(Inner(2, 0.1, 1.0, proximal_weights=0.1, kl_arch=2.0)),
     "joint": Joint(),
@@ -50,7 +51,7 @@ def the_start(gradient: MetaGradient) -> MetaParams:
     weights["head.weight"] = torch.randn(weights["head.weight"].shape, generator=stream(0, "head")).double() / 4
     arch = {k: torch.randn(a.shape, generator=stream(0, k)).double() for k, a in SPACE.logits().items()}
     start = MetaParams(weights, arch)
-    return start._replace(rates=gradient.inner.initial_rates(start)) if isinstance(gradient, Maml) else start
+    return gradient.inner.equipped(start) if isinstance(gradient, Maml | Reptile) else start
 
 
 def images(name: str, per_class: int, tasks: int) -> Batch:

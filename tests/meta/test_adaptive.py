@@ -4,17 +4,21 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metanas.config_file import load_experiment
-from metanas.errors import ConfigError
+from metanas.errors import ConfigError, NonFiniteError
 from metanas.meta.adapt import Inner, adapt
+from metanas.meta.batch import merge
+from metanas.meta.learner import Descent
+from metanas.meta.reptile import Reptile
 from metanas.objective import Classification, LossFn, Staged
-from metanas.params import MetaParams, detach, leaves, like, spread
+from metanas.optim import Outer
+from metanas.params import MetaParams, detach, leaves, like, spread, tree_map, tree_norm
 from metanas.relax.softmax import Softmax
-from tasks.episode import Batch
+from tasks.episode import Batch, Episode
 
-from .conftest import Small
+from .conftest import Small, chunks
 
 
 def adapted(small: Small, inner: Inner, loss: LossFn | None = None) -> MetaParams:
@@ -43,6 +47,85 @@ def test_equals_adam_by_torch(small: Small, alternate: bool) -> None:
                     optimiser.step()
         for mine, theirs in zip(leaves(found), values, strict=True):
             torch.testing.assert_close(mine[task], theirs[0], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("alternate", [False, True])
+def test_carried_squares_equal_an_adam_that_serves_all_tasks(small: Small, alternate: bool) -> None:
+    """MetaNAS with one task a meta-batch and its outer rates, 1.0 and 0.6: torch's optimisers live on."""
+    loss, n = Classification(small.net, Softmax()), len(small.start.weights)
+    inner = Inner(3, 0.01, 0.1, optimiser="carried_adam", alternate=alternate)
+    still = {"beta1_weights": 0.0, "beta1_arch": 0.0, "decay_arch": 0.0, "clip": 0.0}
+    outer = Outer(lr_weights=0.01, lr_arch=0.06, optimiser="sgd", optimiser_arch="sgd", **still)  # type: ignore[arg-type]
+    learner = Descent(Reptile(inner), outer)
+    state = learner.init(inner.equipped(small.start))
+    values = [nn.Parameter(t[None].clone()) for t in leaves(small.start)]
+    weights, arch = values[:n], values[n:]
+    constants = {"betas": (0.0, 0.999), "eps": 1e-8}
+    optimisers = [torch.optim.Adam(arch, lr=0.1, **constants), torch.optim.Adam(weights, lr=0.01, **constants)]
+    for episode in chunks(small.episodes, 1):
+        images = Batch(*(torch.cat(pair, dim=1) for pair in zip(*episode, strict=True)))
+        logits = [a.detach().clone() for a in arch]
+        for _ in range(3):
+            for group in [optimisers[:1], optimisers[1:]] if alternate else [optimisers]:
+                for parameter in values:
+                    parameter.grad = None
+                loss(like(small.start, values), images).sum().backward()
+                for optimiser in group:
+                    optimiser.step()
+        with torch.no_grad():
+            for a, before in zip(arch, logits, strict=True):
+                a.copy_(before + 0.6 * (a - before))
+        state, _ = learner.step(state, [learner.gradient(loss, state.params, episode)], 1.0)
+        for mine, theirs in zip([*state.params.weights.values(), *state.params.arch.values()], values, strict=True):
+            torch.testing.assert_close(mine, theirs[0].detach(), rtol=1e-6, atol=1e-9)
+
+
+def test_carried_squares_become_the_mean_of_those_at_the_ends_of_the_tasks(small: Small) -> None:
+    """And neither the step size, nor a schedule, nor clipping touches them; what rests has none."""
+    loss, inner = Classification(small.net, Softmax()), Inner(2, 0.01, 0.0, optimiser="carried_adam")
+    learner = Descent(Reptile(inner), Outer(lr_weights=1e-3, clip=1e-6))
+    state = learner.init(inner.equipped(small.start))
+    assert state.params.squares.keys() == small.start.weights.keys()
+    parts = [learner.gradient(loss, state.params, part) for part in chunks(small.episodes, 1)]
+    alone = [learner.step(state, [part], 0.1)[0].params.squares for part in parts]
+    moved, metrics = learner.step(state, parts, 0.1)
+    for name, square in moved.params.squares.items():
+        torch.testing.assert_close(square, torch.stack([squares[name] for squares in alone]).mean(0))
+        torch.testing.assert_close(square[..., 1], torch.full_like(square[..., 1], 1 - 0.999**2))
+        assert bool((square[..., 0] > 0).any())
+    norm = tree_norm(tree_map(lambda g: g / 3, merge(parts).gradient)._replace(squares={}))
+    assert metrics["meta/grad_norm"] == pytest.approx(norm.item())
+    assert not moved.optimiser.first.squares
+
+
+def test_squares_that_are_too_large_for_their_type_are_not_carried_on(small: Small) -> None:
+    """A gradient of 1e20 is a number, and its square is none: the step is refused, and names the tasks."""
+    net = Classification(small.net, Softmax())
+    inner = Inner(1, 1e-30, 0.0, optimiser="carried_adam")
+    learner = Descent(Reptile(inner), Outer())
+    start = tree_map(Tensor.float, inner.equipped(small.start))
+    small_episodes = Episode(*(Batch(batch.x.float(), batch.y) for batch in small.episodes))
+    verdict = learner.gradient(lambda params, batch: 1e22 * net(params, batch), start, small_episodes)
+    assert verdict.query_loss.isfinite().all()
+    with pytest.raises(NonFiniteError, match="the meta-gradient .* is not finite") as caught:
+        learner.step(learner.init(start), [verdict], 1.0)
+    assert caught.value.tasks == (0, 1, 2)
+
+
+def test_a_new_task_begins_with_carried_squares_and_leaves_them(small: Small) -> None:
+    """Adapting to one task changes nothing for the next one, and the first step is no longer a sign."""
+    loss, inner = Classification(small.net, Softmax()), Inner(1, 0.01, 0.1, True, optimiser="carried_adam")
+    learner = Descent(Reptile(inner), Outer())
+    state = learner.init(inner.equipped(small.start))
+    for _ in range(3):
+        state, _ = learner.step(state, [learner.gradient(loss, state.params, small.episodes)], 1.0)
+    start = detach(spread(state.params, 3), requires_grad=True)
+    first, second = (adapt(loss, start, small.episodes.support, inner) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(leaves(first), leaves(second), strict=True))
+    moves = (first.weights["head.weight"] - start.weights["head.weight"]).abs()
+    assert not torch.allclose(moves[moves > 0], torch.tensor(0.01, dtype=moves.dtype), rtol=1e-2)
+    anew = adapt(loss, start, small.episodes.support, replace(inner, optimiser="adam"))
+    assert anew.squares.keys() == start.squares.keys()
 
 
 def test_alternating_plain_steps_use_the_new_logits(small: Small) -> None:
@@ -118,6 +201,10 @@ def test_a_temperature_that_does_not_fall_changes_no_bit(small: Small) -> None:
     [
         (["inner.optimiser=adam", "meta.gradient=maml"], "inner.optimiser=adam cannot be differentiated through"),
         (["inner.optimiser=adam", "meta.gradient=reptile", "inner.engine=higher"], "takes plain steps only"),
+        (
+            ["inner.optimiser=carried_adam", "inner.first_order=true"],
+            "by meta.gradient=reptile alone, got meta.gradient",
+        ),
         (["inner.arch_steps=-1"], "inner.arch_steps must be null or 0 or more, got -1"),
         (["adapt.arch_steps=9"], "adapt.arch_steps must be in 0..5, got 9"),
         (["adapt.threshold=2"], "adapt.threshold must be in 0.0..1.0, got 2"),

@@ -20,7 +20,7 @@ from .conftest import Small, chunks, direction, dot, slope
 
 def with_rates(start: MetaParams, inner: Inner) -> MetaParams:
     """`start` with rates that a while of learning might have left."""
-    start = start._replace(rates=inner.initial_rates(start))
+    start = inner.equipped(start)
     rng = stream(0, "rates")
     return start._replace(
         rates={k: torch.randn(r.shape, generator=rng, dtype=r.dtype) / 4 for k, r in start.rates.items()}
@@ -46,7 +46,7 @@ def test_the_gradient_of_all_three_groups_agrees_with_finite_differences(
 
     gradient = Maml(inner)(loss, start, episode).gradient
     rng = torch.Generator().manual_seed(5)
-    for group in MetaParams._fields:
+    for group in ("weights", "arch", "rates"):
         along = direction(start, group, rng)
         assert dot(gradient, along) == pytest.approx(slope(outer_loss, start, along), rel=2e-5, abs=1e-8)
         assert dot(gradient, along) != 0
@@ -56,7 +56,7 @@ def test_the_gradient_of_all_three_groups_agrees_with_finite_differences(
 def test_rates_that_have_learned_nothing_change_nothing(small: Small, rates: RateKind, first_order: bool) -> None:
     loss, episode = Classification(small.net, Softmax()), chunks(small.episodes, 1)[0]
     plain, learning = (Inner(2, 0.1, 2.0, first_order, rates=kind) for kind in ("fixed", rates))
-    start = small.start._replace(rates=learning.initial_rates(small.start))
+    start = learning.equipped(small.start)
     found, expected = Maml(learning)(loss, start, episode), Maml(plain)(loss, small.start, episode)
     for a, b in zip(leaves(found.gradient._replace(rates={})), leaves(expected.gradient), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
@@ -98,7 +98,7 @@ def test_closed_form_of_the_gradient_of_a_rate() -> None:
 @pytest.mark.parametrize("moves", ["all", "head", "body"])
 def test_only_what_moves_has_a_rate(small: Small, moves: str) -> None:
     inner = Inner(3, 0.1, 0.0, moves=moves, rates="layer_step")  # type: ignore[arg-type]
-    rates = inner.initial_rates(small.start)
+    rates = inner.equipped(small.start).rates
     heads = {name for name in rates if name.startswith("head.")}
     assert bool(heads) == (moves != "body")
     assert (set(rates) == heads) == (moves == "head")
@@ -138,7 +138,7 @@ def test_elementwise_rates_equal_learn2learn(first_order: bool) -> None:
 
     inner = Inner(2, 0.2, 0.0, first_order, rates="element")
     start = MetaParams(weights, {})
-    start = start._replace(rates=inner.initial_rates(start))
+    start = inner.equipped(start)
     verdict = Maml(inner)(loss, start, Episode(Batch(x[:1], y[:1]), Batch(x[1:], y[1:])))
     assert verdict.query_loss.item() == pytest.approx(query_loss.item(), rel=1e-12)
     for name, slope_of_weight, slope_of_size in zip(weights, expected[:4], expected[4:], strict=True):

@@ -89,6 +89,15 @@ def test_a_run_that_no_longer_improves_ends_and_says_so(
     assert outcome(stopped) == outcome(whole)
 
 
+def test_patience_begins_when_the_warm_up_ends(tiny: Tiny, tmp_path: Path) -> None:
+    """Validations in which no logit may move are no reason to stop; in a run that is all warm-up they are."""
+    still = ["outer.lr_weights=0", "outer.lr_arch=0", "meta.iterations=8", "meta.validate_every=1", "meta.patience=2"]
+    for share, stopped in {0.5: 5, 1.0: 3}.items():
+        directory = RunDirectory(tmp_path / str(share))
+        meta_train(tiny(*still, f"meta.warmup={share}"), directory, quiet=True)
+        assert directory.checkpoints.load("last")["iteration"] == stopped
+
+
 def test_without_patience_all_iterations_run(tiny: Tiny, tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
     meta_train(tiny("outer.lr_weights=0", "meta.validate_every=1", "meta.iterations=3"), directory, quiet=True)
@@ -114,12 +123,32 @@ def test_everything_at_once_is_resumed_to_the_bit(
     assert row["rates/least"] < 1 < row["rates/most"]
 
 
+def test_carried_squares_are_resumed_to_the_bit(
+    tiny: Tiny, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by tasks of varied ways, whose heads are narrower than the start's."""
+    experiment = tiny("meta.gradient=reptile", "inner.optimiser=carried_adam", "inner.steps=2", "task.varied=true")
+    whole = RunDirectory(tmp_path / "whole")
+    meta_train(experiment, whole, quiet=True)
+    stopped = stopping_after_every_step(experiment, RunDirectory(tmp_path / "stopped"), monkeypatch)
+    assert outcome(stopped) == outcome(whole)
+    plain = whole.checkpoints.load("last")
+    squares = plain["params/squares"]
+    assert squares.keys() == plain["params/weights"].keys() | plain["params/arch"].keys()
+    assert all(square.any() for name, square in squares.items() if name.startswith(("head", "stem")))
+    assert not plain["first/squares"]
+    plainly = restore(whole, tiny("meta.gradient=reptile", "inner.optimiser=carried_adam", "inner.steps=3"))
+    assert plainly.state.learner.params.squares.keys() == squares.keys()
+    with pytest.raises(CheckpointError, match="expected the squares of .* of shape None"):
+        restore(whole, tiny("meta.gradient=reptile", "inner.optimiser=adam"))
+
+
 def test_adaptation_uses_the_learned_rates(tiny: Tiny, done, tmp_path: Path) -> None:
     """Halved rates adapt as halved step sizes do, in the search and in the further steps of the child."""
     learning = restore(done.directory, done.experiment)
     start = learning.state.learner.params
     inner = tiny("inner.rates=layer").inner
-    start = start._replace(rates={k: r - math.log(2) for k, r in inner.initial_rates(start).items()})
+    start = start._replace(rates={k: r - math.log(2) for k, r in inner.equipped(start).rates.items()})
     x = torch.rand(1, 5, 1, 16, 16, generator=stream(0, "images"))
     support = Batch(x, torch.arange(5)[None])
     steps = ["adapt.steps=2", "adapt.child_steps=2"]
