@@ -102,7 +102,7 @@ def looked_at(restored: Restored, episodes: EpisodeSampler) -> Seen:
             for stack in episodes.stacks(range(*part)):
                 support, query = stack.episode
                 with blaming(stack.numbers, episodes.bank.name):
-                    objective, params = bench.deploy(bench.problem(start, support, stack.n_way))
+                    objective, params = bench.deploy(bench.problem(start, support, stack.n_way), stack.numbers[0])
                     logits = predictions(objective, params, support.x, query.x, transductive=True)
                 missed = (logits.argmax(-1) != query.y).cpu()
                 rows = episodes.rows(stack.numbers)[:, :, bench.judged.k_shot :].flatten(1)

@@ -73,6 +73,12 @@ class Exploration:
                 "the cells of an exploration have nothing to decide: expected adapt.strategy=gradient "
                 f"adapt.deploy=child, got {self.adapt.strategy} and {self.adapt.deploy}"
             )
+        if self.meta.gradient == "variational" or self.meta.patience:
+            raise ConfigError(
+                "the cells of an exploration have nothing to decide, and are validated once: expected another "
+                "meta.gradient than variational and meta.patience=0, got "
+                f"{self.meta.gradient} and {self.meta.patience}"
+            )
         self.child(1, ())  # what cannot be meta-trained is refused here
 
     def child(self, nodes: int, genotype: tuple[int, ...]) -> Experiment:

@@ -84,6 +84,7 @@ def _evaluated(result: Record) -> list[Html]:
         ("lost by decoding", points(result.get("decode_gap"))),
         ("outer iterations", plain(result.get("meta_iterations"))),
         ("meta-training time", seconds(result.get("meta_seconds"))),
+        ("and of the run that it began from", seconds(result.get("start_seconds"))),
         ("device", _device(result)),
     ]
     explanation = (

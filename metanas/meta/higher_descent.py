@@ -30,6 +30,8 @@ def descend(value: Tensor, params: MetaParams, sizes: Sequence[float | Tensor], 
     """See `metanas.meta.adapt.descend`."""
     from higher.optim import DifferentiableSGD
 
+    if not value.requires_grad:  # it depends on nothing that moves, such as logits that rest
+        return params
     tensors = leaves(params)
     moving = [i for i, size in enumerate(sizes) if isinstance(size, Tensor) or size]
     shapes = [nn.Parameter(torch.empty(0)) for _ in moving]  # stand for the parameters that torch's SGD insists on

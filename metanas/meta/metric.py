@@ -6,12 +6,10 @@ maps and a learned comparison Relation Networks (Sung et al. 2018, arXiv 1711.06
 
 from dataclasses import dataclass
 
-import torch
-
 from metanas.meta.gradient import Verdict
-from metanas.meta.gradient_of import grad
+from metanas.meta.gradient_of import filled, grad
 from metanas.objective import Objective
-from metanas.params import MetaParams, detach, leaves, like, spread
+from metanas.params import MetaParams, detach, like, spread
 from tasks.episode import Episode
 
 
@@ -29,6 +27,4 @@ class Metric:
         start = detach(start, requires_grad=True)
         each = spread(start, len(episodes.support.y))
         query_loss = loss(loss.with_class_means(each, episodes.support), episodes.query)
-        gradient = grad(query_loss.sum(), start)
-        filled = [torch.zeros_like(p) if g is None else g for p, g in zip(leaves(start), gradient, strict=True)]
-        return Verdict(like(start, filled), query_loss.detach())
+        return Verdict(like(start, filled(grad(query_loss.sum(), start), start)), query_loss.detach())

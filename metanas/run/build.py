@@ -163,7 +163,7 @@ def criterion(experiment: Experiment) -> Criterion:
 
 def relaxation(experiment: Experiment, found: SearchSpace) -> Relaxation:
     """The relaxation."""
-    return RELAXATIONS[experiment.relax.kind](found, experiment.relax)
+    return _relaxed(found, experiment.relax, "relax.threshold")
 
 
 def learner(experiment: Experiment) -> MetaLearner:
@@ -177,9 +177,24 @@ def strategy(experiment: Experiment, found: SearchSpace) -> Strategy:
     if experiment.inner.engine == "higher":
         check_higher()
     inner, relax = inner_of(experiment, adapt.steps), experiment.relax
+    key = "relax.threshold"
     if adapt.threshold is not None:
-        relax = replace(relax, threshold=adapt.threshold)
-    return STRATEGIES[adapt.strategy](RELAXATIONS[relax.kind](found, relax), inner, relax, adapt)
+        relax, key = replace(relax, threshold=adapt.threshold), "adapt.threshold"
+    return STRATEGIES[adapt.strategy](_relaxed(found, relax, key), inner, relax, adapt)
+
+
+def _relaxed(found: SearchSpace, relax: Relax, key: str) -> Relaxation:
+    """The relaxation; raises `ConfigError` where the threshold `key` leaves nothing of equal logits, so that no logit
+    would ever get a gradient."""
+    relaxation = RELAXATIONS[relax.kind](found, relax)
+    if relax.kind == "soft_pruning":
+        equal = {name: torch.zeros_like(logits) for name, logits in found.logits().items()}
+        if not all(gates.any() for gates in relaxation(equal, relax.temperature_start, {}).values()):
+            raise ConfigError(
+                f"{key}={relax.threshold} prunes every option of equal logits, and none of them would ever be learned: "
+                f"expected less than the gate of an equal option; lower {key}"
+            )
+    return relaxation
 
 
 def child_steps(experiment: Experiment) -> int:

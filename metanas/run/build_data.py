@@ -79,16 +79,21 @@ def judged_spec(experiment: Experiment) -> TaskSpec:
 
 
 def episodes(experiment: Experiment, found: Dataset, split: SplitName) -> Episodes:
-    """The episodes of one split on the device of `found`, the same for every method that is compared on them."""
+    """The episodes of one split that judge, on the device of `found`; the same for every method compared on them."""
+    return _drawn(experiment, found, split, judged_spec(experiment), "evaluate.n_query")
+
+
+def _drawn(
+    experiment: Experiment, found: Dataset, split: SplitName, shape: TaskSpec, key: str, *, by_class: bool = False
+) -> Episodes:
+    """Episodes of `shape`, whose query images `key` asks for."""
     bank = found[split]  # its name holds the split, so no two splits draw alike
-    is_trained, task, seed = split == "train", experiment.task, experiment.seed
-    shape = spec(experiment) if is_trained else judged_spec(experiment)
+    task, seed = experiment.task, experiment.seed
     if task.varied:
         return VariedSampler(bank, shape, seed, least_way=task.least_way, most_support=task.most_support)
     try:
-        return EpisodeSampler(bank, shape, seed, by_class=is_trained and task.labels == "classes")
+        return EpisodeSampler(bank, shape, seed, by_class=by_class)
     except TooFewImages as error:
-        key = "task.n_query" if is_trained else "evaluate.n_query"
         raise DataError(f"{error} ({split} episodes take n_query from {key})") from error
 
 
@@ -96,7 +101,9 @@ def training(experiment: Experiment, parts: Sequence[Dataset]) -> Episodes:
     """The episodes of meta-training: those of the data sets `parts`, `data.source` first, augmented and mixed."""
     data = experiment.data
     check_mixable(parts)
-    members = [_augmented(experiment, episodes(experiment, part, "train")) for part in parts]
+    shape, by_class = spec(experiment), experiment.task.labels == "classes"
+    drawn = [_drawn(experiment, part, "train", shape, "task.n_query", by_class=by_class) for part in parts]
+    members = [_augmented(experiment, part) for part in drawn]
     if len(members) == 1:
         return members[0]
     weights = [len(part.split.train) for part in parts] if data.mixing == "proportional" else None

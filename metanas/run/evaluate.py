@@ -15,6 +15,7 @@ from metanas.run.interrupt import Interrupt
 from metanas.run.judges import judges
 from metanas.run.pictures import draw_genotype
 from metanas.run.restore import Restored, restore
+from metanas.run.start import start_seconds
 from metanas.run.strata import averaged
 from metanas.run.trackers import open_trackers
 from metanas.run.workbench import Workbench
@@ -128,6 +129,8 @@ def summarise(
         "threads": build.processes(experiment),
         "meta_iterations": state.iteration,
         "meta_seconds": state.seconds,
+        "start": experiment.start,
+        "start_seconds": start_seconds(experiment.start),
         "baselines": baselines,
         "genotypes": [{"genotype": list(genotype), "episodes": n} for genotype, n in counts[:20]],
     }

@@ -19,14 +19,16 @@ from metanas.run.non_finite import without
 from metanas.run.outer_step import begin, outer_step, validation_scores
 from metanas.run.pictures import draw_prior
 from metanas.run.reference import draw_reference
-from metanas.run.restore import load
+from metanas.run.restore import chosen_checkpoint, load
 from metanas.run.resume import check_directory, save, saved
+from metanas.run.start import lineage
 from metanas.run.state import Progressed, to_plain
 from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
 from metanas.track.console import Progress
 from metanas.track.tracker import Tracker
 from tasks.episode import Episodes
+from tasks.split import HELD_OUT
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
     bench, learner = Workbench.of(experiment), build.learner(experiment)
     data = [build_data.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
+    for ancestor in lineage(experiment)[1:]:
+        for part in data:
+            for split in HELD_OUT:
+                build_data.check_unseen(ancestor, part, split)
     train = build_data.training(experiment, data)
     validation = tuple(build_data.episodes(experiment, part, "validation") for part in data)
     state = _load(bench, learner, directory) if resume else begin(bench, learner)
@@ -133,6 +139,9 @@ class _Loop:
             state = state._replace(best=score.mean, stale=0)
             self.save("best", state)
             return state
+        meta = self.bench.experiment.meta
+        if meta.is_warming(state.iteration) and meta.warmup < 1:  # what is waited for has not begun
+            return state
         state = state._replace(stale=state.stale + 1)
         if self.has_lost_patience(state):
             trackers.log({"meta/iter": state.iteration, "meta/stopped_early": 1.0})
@@ -140,7 +149,10 @@ class _Loop:
         return state
 
     def hand_over(self, state: Progressed, trackers: Tracker) -> None:
-        """Gives the finished run's checkpoint and genotype to the trackers."""
+        """Gives the finished run's checkpoint, and the genotype of the state that is used later, to the trackers."""
+        name = chosen_checkpoint(self.directory, self.bench.experiment)
+        if name == "best":
+            state = load(self.bench, self.directory.checkpoints.load(name))
         genotype = list(self.bench.space.decode(state.learner.params.arch))
         path = self.directory.write_json("genotype.json", {"genotype": genotype})
         trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest", "best"))

@@ -195,7 +195,7 @@ class _Search:
             "eigenvalues": list(state.eigenvalues),
             "collapse": signs(ratios, state.eigenvalues),
             "start": experiment.start,
-            "start_seconds": start_seconds(experiment),
+            "start_seconds": start_seconds(experiment.start),
             "seed": experiment.seed,
             "device": bench.device.type,
         }

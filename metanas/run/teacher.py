@@ -69,5 +69,6 @@ class Teacher:
     def _accuracies(self, start: MetaParams, source: str, stack: Stack, first: int, last: int) -> list[float]:
         part = stack.part(first, last)
         with blaming(part.numbers, f"the validation classes of {source}"):
-            objective, params = self.bench.deploy(self.bench.problem(start, part.episode.support, part.n_way))
+            problem = self.bench.problem(start, part.episode.support, part.n_way)
+            objective, params = self.bench.deploy(problem, part.numbers[0])
             return accuracies(objective, params, part.episode, transductive=True)

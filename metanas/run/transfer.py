@@ -129,6 +129,11 @@ def transfer(
             "a transfer is of cells that tasks chose: expected a space with something to decide and "
             f"adapt.strategy=gradient, got space.kind={experiment.space.kind} and {experiment.adapt.strategy}"
         )
+    if experiment.adapt.deploy != "child":
+        raise ConfigError(
+            f"a transfer compares cells that were decoded: expected adapt.deploy=child, got {experiment.adapt.deploy}; "
+            "set it for this call, and adapt.child_steps too if children are to take further steps"
+        )
     found = judges(directory, experiment, bench, split)
     traveller = Traveller(bench, restored.state.learner.params, {name: judge.episodes for name, judge in found.items()})
     with directory.locked(), Interrupt() as interrupt:

@@ -124,10 +124,13 @@ class Workbench:
             self._narrow[n_way] = self.space.supernet(replace(self.spec, n_way=n_way))
         return self._narrow[n_way]
 
-    def solve(self, problem: Problem) -> tuple[Classification, Choice]:
-        """What is handed out for each task, all in one call: the child after further steps, or the adapted supernet."""
+    def solve(self, problem: Problem, *numbers: int) -> tuple[Classification, Choice]:
+        """What is handed out for each task, all in one call: the child after further steps, or the adapted supernet.
+
+        What is drawn at random is a function of the seed and of `numbers`, such as that of the first episode.
+        """
         experiment = self.experiment
-        found = self.strategy(problem, stream(experiment.seed, "search"))
+        found = self.strategy(problem, stream(experiment.seed, "search", *numbers))
         if experiment.adapt.deploy == "supernet":
             objective = self.strategy.objective(problem, found)
         else:
@@ -151,9 +154,9 @@ class Workbench:
                     given = objective.with_class_directions(choice.params, problem.support)
                 return objective, choice._replace(params=given)
 
-    def deploy(self, problem: Problem) -> tuple[Classification, MetaParams]:
+    def deploy(self, problem: Problem, *numbers: int) -> tuple[Classification, MetaParams]:
         """The networks of `solve`, all tasks in one call, and their weights."""
-        objective, choice = self.solve(problem)
+        objective, choice = self.solve(problem, *numbers)
         return objective, choice.params
 
 

@@ -27,7 +27,8 @@ class Strategy(Protocol):
 def tune(problem: Problem, choice: Choice, inner: Inner) -> Choice:
     """The same architectures after further support steps of each child's own weights.
 
-    Weights that a child does not hold stay as they are, and so do the logits.
+    Weights that a child does not hold stay as they are, and so do the logits. It is an inner loop of its own: learned
+    rates of steps begin with that of the first one again, and a pull (`inner.proximal_weights`) is to where it begins.
     """
     still = replace(inner, lr_arch=0.0, kl_arch=0.0)  # gates of children depend on no logits: no pass is spent on them
     return Choice(choice.genotypes, adapted(as_decoded(problem, choice), choice.params, problem.support, still))

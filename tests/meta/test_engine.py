@@ -38,6 +38,16 @@ def test_meta_gradients_are_equal(small: Small, first_order: bool, moves: str, r
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("engine", ["plain", "higher"])
+def test_a_pass_in_which_nothing_moves_is_no_error(small: Small, engine: str) -> None:
+    """In a warm-up the logits rest, and the pass that is theirs has nothing to differentiate."""
+    loss = Classification(small.net, Softmax(), rest_arch=True)
+    inner = Inner(2, 0.1, 2.0, True, alternate=True, engine=engine)  # type: ignore[arg-type]
+    verdict = Reptile(inner)(loss, small.start, small.episodes)
+    assert not any(g.any() for g in verdict.gradient.arch.values())
+    assert any(g.any() for g in verdict.gradient.weights.values())
+
+
 def test_the_adapted_parameters_are_equal_where_nothing_is_differentiated(small: Small) -> None:
     loss, start = Classification(small.net, Softmax()), detach(spread(small.start, 3), requires_grad=True)
     plain, higher = (

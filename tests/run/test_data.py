@@ -1,5 +1,6 @@
 """The data sets on the command line: which there are, and which may go together."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,27 @@ class TestColours:
         assert metanas("evaluate", "-q", run).code == 0
         line = metanas("evaluate", "-q", run, "data.split=published").line
         assert "the test classes of cifar_fs must be unseen, but cifar_fs trains on " in line
+
+    def test_what_it_began_with_has_not_seen_held_out_classes_either(
+        self, metanas, tiny_overrides: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Through two runs; at once where the classes are its own, and later where they are of another data set."""
+        runs = [tmp_path / name for name in ("first", "second", "third")]
+        glyphs = ["data.source=glyphs", "data.channels=3"]
+        assert metanas("meta-train", "-q", "--out", runs[0], *tiny_overrides, *COLOURS).code == 0
+        for before, run in zip(runs, runs[1:], strict=False):
+            said = metanas("meta-train", "-q", "--out", run, *tiny_overrides, *COLOURS, *glyphs, f"start={before}")
+            assert said.code == 0, said.err
+        assert metanas("evaluate", "-q", runs[2]).code == 0
+        says = "of fc100 must be unseen, but cifar_fs trains on "
+        assert says in metanas("evaluate", "-q", runs[2], "evaluate.sources=[fc100]").line
+        fourth = [*tiny_overrides, *COLOURS, "data.source=fc100", f"start={runs[2]}"]
+        assert says in metanas("meta-train", "--out", tmp_path / "fourth", *fourth).line
+        assert not (tmp_path / "fourth").exists()
+        shutil.rmtree(runs[1])
+        judged = metanas("evaluate", "-q", runs[2])
+        assert judged.code == 0, judged.err
+        assert f"start={runs[1]} is gone" in caplog.text
 
     @pytest.mark.parametrize(("source", "other"), [("cifar_fs", "fc100"), ("fc100", "cifar_fs")])
     def test_is_not_mixed_with_another_division_of_its_images(

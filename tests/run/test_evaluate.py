@@ -56,6 +56,8 @@ def test_the_result_has_every_documented_key(done) -> None:
         "adapt_steps": 1,
         "child_steps": 1,
         "posterior_entropy": None,
+        "start": None,
+        "start_seconds": None,
         "checkpoint": "best",
         "seed": 0,
         "device": "cpu",
@@ -183,6 +185,33 @@ def test_validation_scores_what_an_evaluation_of_the_same_episodes_scores(
     result = evaluate(copied, experiment, split="validation", quiet=True)
     validated = [row["validation/acc"] for row in read_rows(copied.metrics) if "validation/acc" in row]
     assert result["accuracy"] == validated[-1]
+
+
+def test_training_classes_are_judged_in_the_shape_that_is_reported(copied: RunDirectory) -> None:
+    """By as many query images as validation and test classes are, not by those of meta-training."""
+    asked = ["evaluate.k_shot=2", "evaluate.n_query=3", "evaluate.n_way=3"]
+    experiment = copied.experiment(asked)
+    data = build_data.dataset(experiment.data)
+    episode = build_data.episodes(experiment, data, "train")[0]
+    assert (len(episode.support.y), len(episode.query.y)) == (6, 9)
+    result = evaluate(copied, experiment, split="train", quiet=True)
+    assert (result["n_way"], result["k_shot"], result["n_query"]) == (3, 2, 3)
+    (shown,) = build_data.training(experiment, [data]).stacks(range(1))
+    assert (shown.n_way, shown.episode.query.y.shape) == (5, (1, 5))
+
+
+def test_the_genotype_of_a_run_is_that_of_the_state_that_is_judged(
+    tiny: Callable[..., Experiment], tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    experiment = tiny("outer.lr_arch=1", "meta.validate_every=1", "meta.iterations=5")
+    meta_train(experiment, directory, quiet=True)
+    written = json.loads((directory.path / "genotype.json").read_text())["genotype"]
+    bench, state, name = restore(directory, experiment)
+    assert name == "best"
+    assert written == list(bench.space.decode(state.learner.params.arch))
+    last = restore(directory, directory.experiment(["evaluate.checkpoint=last"])).state.learner.params.arch
+    assert state.iteration == 5 or bench.space.decode(last) != tuple(written)
 
 
 def test_too_little_memory_for_a_call_changes_no_score(done, monkeypatch: pytest.MonkeyPatch) -> None:

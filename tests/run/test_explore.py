@@ -121,6 +121,9 @@ def test_what_cannot_be_is_refused(small: Small, explored: RunDirectory, tmp_pat
         small("space.kind=conv4")
     with pytest.raises(ConfigError, match="have nothing to decide"):
         small("adapt.strategy=prior")
+    for key, got in {"meta.gradient=variational": "variational and 0", "meta.patience=2": "maml and 2"}.items():
+        with pytest.raises(ConfigError, match=f"and are validated once: expected .*, got {got}"):
+            small(key, "meta.validate_every=1")
     with pytest.raises(ConfigError, match=r"explore.beam must be in 1..1000000, got 0"):
         small("explore.beam=0")
     wrong = load_experiment(explored.path / "cell.yaml", ["space.nodes=1", "space.genotype=[1,2]"])

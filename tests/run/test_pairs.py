@@ -23,6 +23,12 @@ PAIRS = [
     (["inner.optimiser=adam"], "inner.optimiser=adam cannot be differentiated through"),
     (["meta.gradient=reptile", "inner.rates=layer"], "got meta.gradient=reptile; take inner.rates=fixed"),
     (["meta.gradient=reptile", "inner.steps=0"], "expected inner.steps of at least 1, got 0"),
+    (["meta.gradient=reptile", "inner.moves=head"], "expected inner.moves=all and inner.lr_weights above 0, got head"),
+    (["meta.gradient=reptile", "inner.lr_weights=0"], "expected inner.moves=all and inner.lr_weights above 0, got all"),
+    (["meta.gradient=reptile", "inner.lr_arch=0"], "or set outer.lr_arch=0 where the drawn logits are to stay"),
+    (["meta.gradient=reptile", "inner.arch_steps=0"], "inner.lr_arch and inner.arch_steps above 0, got 1.0 and 0"),
+    (["meta.gradient=reptile", "meta.minibatches=2"], "meta.minibatches=2 parts are more than inner.steps=1"),
+    (["adapt.samples=2"], "adapt.samples=2 draws of gates that are not drawn are all the same"),
     (["meta.minibatches=2"], "meta.minibatches=2 is for meta.gradient=reptile, got maml; set it to 1"),
     (["meta.gradient=reptile", "meta.minibatches=9"], "meta.minibatches=9 parts are more than the "),
     (["meta.gradient=imaml"], "meta.gradient=imaml needs inner.proximal_weights above 0"),
@@ -52,6 +58,21 @@ def test_a_module_that_is_too_large_for_the_maps_is_refused(metanas, tiny_overri
     line = metanas("meta-train", "--out", tmp_path / "run", *tiny_overrides, "meta.gradient=relation", *STEPLESS).line
     assert "the relation module needs feature maps of at least 4x4, got 2x2" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["relax.threshold", "adapt.threshold"])
+@pytest.mark.parametrize(("space", "least"), [("fewshot", 0.2), ("metanas", 0.15)])
+def test_a_threshold_that_prunes_all_there_is_is_refused(
+    key: str, space: str, least: float, metanas, tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    """Seven equal options have gates of 0.14 each."""
+    soft = [f"space.kind={space}", "relax.kind=soft_pruning", "relax.temperature_end=0.1", "meta.iterations=1"]
+    out = tmp_path / "run"
+    line = metanas("meta-train", "--out", out, *tiny_overrides, *soft, f"{key}={least}").line
+    assert f"{key}={least} prunes every option of equal logits" in line
+    assert not out.exists()
+    said = metanas("meta-train", "-q", "--out", out, *tiny_overrides, *soft, f"{key}={least - 0.1}")
+    assert said.code == 0, said.err
 
 
 @pytest.mark.parametrize("kind", get_args(get_type_hints(Space)["kind"]))

@@ -128,6 +128,11 @@ class TestRefusals:
         assert "a transfer is of cells that tasks chose" in line
         assert keys[0].split("=")[1] in line
 
+    def test_a_supernet_that_is_handed_out(self, run: tuple[RunDirectory, list[str]], metanas) -> None:
+        directory, more = run
+        line = metanas("transfer", directory.path, *more, "adapt.deploy=supernet").line
+        assert "expected adapt.deploy=child, got supernet" in line
+
     def test_a_fixed_network(self, tiny: Callable[..., Experiment], metanas, tmp_path: Path) -> None:
         directory = RunDirectory(tmp_path / "run")
         meta_train(tiny("space.kind=conv4", "inner.lr_arch=0", "outer.lr_arch=0"), directory, quiet=True)
