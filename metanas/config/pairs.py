@@ -94,7 +94,7 @@ def _reptile(experiment: "Experiment") -> None:
             "meta.gradient=reptile moves the start towards where the inner loop ends, which is the start itself: "
             "expected inner.steps of at least 1, got 0"
         )
-    if inner.moves != "all" or not (inner.lr_weights or not outer.lr_weights):
+    if inner.moves != "all" or (outer.lr_weights and not inner.lr_weights):
         raise ConfigError(
             "meta.gradient=reptile learns what the inner loop moves alone: expected inner.moves=all and "
             f"inner.lr_weights above 0, got {inner.moves} and {inner.lr_weights}; take meta.gradient=maml, or set "

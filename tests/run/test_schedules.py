@@ -185,7 +185,13 @@ def test_a_checkpoint_without_the_rates_of_the_configuration_is_refused(done, ti
 
 GLYPHS = ["evaluate.n_query=5", "adapt.deploy=supernet", "threads=1", "meta.iterations=120"]
 CELLS_OF_TNAS = ["space.kind=fewshot", "space.cells=null", "space.nodes=1", "outer.lr_arch=0.1"]
-BY_MAML = ["meta.gradient=maml", "meta.minibatches=1", "inner.first_order=false", "inner.steps=1"]
+BY_MAML = [
+    "meta.gradient=maml",
+    "meta.minibatches=1",
+    "inner.first_order=false",
+    "inner.steps=1",
+    "inner.optimiser=sgd",
+]
 THEIR_RATES = ["inner.lr_weights=1", "inner.lr_arch=10", "task.n_query=3", "adapt.steps=5", "adapt.arch_steps=3"]
 
 
