@@ -4,6 +4,9 @@ Layers, in order: the defaults of the schema, a YAML file, `key=value` overrides
 `ConfigError` of one line that names the key.
 """
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,6 +83,27 @@ def _load(kind: type[Schema], path: Path | None, overrides: list[str]) -> Schema
 def dump_experiment(experiment: AnyExperiment) -> str:
     """The resolved configuration as YAML; `load_any` reads it back unchanged."""
     return OmegaConf.to_yaml(OmegaConf.structured(experiment))
+
+
+def changes(before: AnyExperiment, now: AnyExperiment) -> dict[str, tuple[object, object]]:
+    """The values of dotted keys that differ, before and now; both are of one kind."""
+    one, other = _flat(asdict(before)), _flat(asdict(now))
+    return {key: (one[key], value) for key, value in other.items() if one[key] != value}
+
+
+def override(key: str, value: object) -> str:
+    """KEY=VALUE as a command line has it."""
+    if isinstance(value, list):
+        return f"{key}=[{','.join(map(str, value))}]"
+    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+
+
+def _flat(group: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """The values of nested groups under dotted keys."""
+    flat: dict[str, object] = {}
+    for key, value in group.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _read(path: Path) -> DictConfig:

@@ -7,7 +7,7 @@ quartiles. Both are measured twice: images as they lie in the bank (uint8), and 
 [0, 1]). Both keep freed memory in the process, as a run does, and Python's garbage collector is off, as in `timeit`.
 
 Copying is the part of this package's time that goes into the pixels alone, when it is known which ones. The last line
-gives the share of a meta-iteration that goes into sampling, at the default configuration and one process.
+gives the share of sampling in what 8 tasks of the default configuration take, outer step apart, in one process.
 """
 
 import gc
@@ -137,7 +137,7 @@ def compare(name: str, bank: ImageBank, shape: tuple[int, int, int], *, floats: 
 
 
 def share(meta_batch: int) -> dict[str, Any]:
-    """What part of a meta-iteration sampling takes, at the defaults."""
+    """What part of the work on a meta-batch sampling takes, at the defaults but for its size, outer step apart."""
     experiment = Experiment()
     bench = Workbench.of(experiment)
     data = build_data.dataset(experiment.data)

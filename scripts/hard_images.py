@@ -62,7 +62,7 @@ def look(run: Path, out: Path | None, overrides: Sequence[str]) -> None:
         )
     for source, judge in found.items():
         if not isinstance(judge.episodes, EpisodeSampler):
-            raise ConfigError("expected episodes of one shape, got task.varied=true; add task.varied=false")
+            raise ConfigError("expected episodes of one shape, got those of a run with task.varied=true")
         seen = looked_at(restored, judge.episodes)
         path = out or run / "pictures" / f"hard_images_{source}.png"
         if drawn := worst(seen.wrong):

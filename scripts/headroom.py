@@ -69,6 +69,8 @@ def measure(run: Path, most: int, overrides: Sequence[str]) -> None:
             "expected a space with something to decide and adapt.strategy=gradient, got "
             f"space.kind={experiment.space.kind} and {experiment.adapt.strategy}"
         )
+    if experiment.task.varied:
+        raise ConfigError("expected episodes of one shape, got those of a run with task.varied=true")
     least = bench.judged.k_shot + 2
     if bench.judged.n_query < least:
         raise ConfigError(
@@ -133,7 +135,7 @@ def after_steps(bench: Workbench, problem: Problem, query: Batch, cell: Genotype
     """`cell` in all tasks of a problem, after as many support steps as a search and its child take together."""
     adapt = bench.experiment.adapt
     given = Choice((cell,) * problem.tasks, spread(problem.start, problem.tasks))
-    tuned = bench.tuned(problem, given, adapt.steps + adapt.child_steps)
+    tuned = bench.tuned(problem, given, adapt.deployed_steps)
     objective, choice = bench.classified(problem, as_decoded(problem, tuned), tuned)
     logits = predictions(objective, choice.params, problem.support.x, query.x, transductive=True)
     with torch.no_grad():

@@ -79,7 +79,8 @@ class Exploration:
                 "meta.gradient than variational and meta.patience=0, got "
                 f"{self.meta.gradient} and {self.meta.patience}"
             )
-        self.child(1, ())  # what cannot be meta-trained is refused here
+        between("space.nodes", self.space.nodes, 1, 100)
+        self.child(1, (0,))  # what cannot be meta-trained is refused here; its cells decide nothing
 
     def child(self, nodes: int, genotype: tuple[int, ...]) -> Experiment:
         """The meta-training of a fixed cell of `nodes` nodes, the same that an exploration scores it by."""

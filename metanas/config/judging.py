@@ -55,6 +55,11 @@ class Adapt:
     for letters), `affine` turns it by 6 degrees either way, `crop` shifts it by a tenth of the resolution, to the four
     sides. For networks that saw such images in meta-training (`meta.augment`)."""
 
+    @property
+    def deployed_steps(self) -> int:
+        """Support steps of the network that is handed out, search and child together."""
+        return self.steps + (self.child_steps if self.deploy == "child" else 0)
+
     def __post_init__(self) -> None:
         wanted = {"uniform": "supernet", "prior": "child", "random": "child"}.get(self.strategy, self.deploy)
         if self.deploy != wanted:

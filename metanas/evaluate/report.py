@@ -8,7 +8,7 @@ without a result gets a report of its training that says how to obtain one.
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from metanas.evaluate import figures, page
 from metanas.evaluate.figures import Rows
@@ -17,9 +17,6 @@ from metanas.evaluate.run_files import Record, environment, existing, figure, re
 from metanas.evaluate.transfer_report import transfer_section
 from metanas.evaluate.wording import MISSING, count, difference, nats, percent, plain, points, seconds, task_shape
 from metanas.track.jsonl import read_rows
-
-if TYPE_CHECKING:
-    pass
 
 _CELLS_SHOWN = 6
 _GENOTYPES_SHOWN = 8
@@ -46,7 +43,7 @@ def write_report(run_dir: Path) -> Path:
             *transfer_section(transfer),
             page.section("Configuration", page.code(config)),
             *environment(env),
-            _reproduction(run_dir, env),
+            _reproduction(run_dir, env, result),
         ]
 
     return write_page(
@@ -66,10 +63,10 @@ def _is_fixed(result: Record) -> bool:
 
 
 def _evaluated(result: Record) -> list[Html]:
-    mode = str(result["mode"])
+    mode, is_seen = str(result["mode"]), result["split"] == "train"
     sentence = (
-        f"on {result['episodes']} unseen {task_shape(result)} episodes of {result['dataset']} "
-        f"({result['split']} classes), {mode}"
+        f"on {result['episodes']} {'' if is_seen else 'unseen '}{task_shape(result)} episodes of {result['dataset']} "
+        f"({result['split']} classes{', which it has seen' if is_seen else ''}), {mode}"
     )
     if result.get("accuracy_inductive") is not None and mode != "inductive":
         sentence += f"; {percent(result.get('accuracy_inductive'), result.get('ci95_inductive'))} inductive"
@@ -178,11 +175,9 @@ def _sources(result: Record) -> list[Html]:
 
 
 def _deployed(networks: Mapping[str, Record], result: Record) -> int | None:
-    """The row of the headline: the deployed kind of network, in the variant with the headline's accuracy."""
-    for row, (name, entry) in enumerate(networks.items()):
-        if name.startswith(str(result.get("deployed"))) and entry["accuracy"] == result["accuracy"]:
-            return row
-    return None
+    """The row of the headline; None in a result that does not say."""
+    headline = str(result.get("headline"))
+    return list(networks).index(headline) if headline in networks else None
 
 
 def _unevaluated(run_dir: Path) -> list[Html]:
@@ -256,11 +251,14 @@ def _cells(folder: Path, result: Record) -> list[Html]:
     return [page.section("Example cells", page.paragraph(shown), *parts)]
 
 
-def _reproduction(run_dir: Path, env: Record) -> Html:
+def _reproduction(run_dir: Path, env: Record, result: Record) -> Html:
+    split = result.get("split", "test")
+    asked = ["--split", str(split)] if split != "test" else []
+    asked += map(str, cast(Sequence[str], result.get("overrides") or ()))
     quoted = shlex.quote(str(run_dir))
     commands = [
         f"metanas meta-train -c {shlex.quote(str(run_dir / 'config.yaml'))}",
-        f"metanas evaluate {quoted}",
+        f"metanas evaluate {shlex.join([str(run_dir), *asked])}",
         f"metanas report {quoted}",
     ]
     argv = env.get("argv")

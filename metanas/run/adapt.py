@@ -5,7 +5,7 @@ import errno
 import io
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from metanas.run.posterior_files import posterior_files
 from metanas.run.restore import restore
 from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench
-from metanas.spaces.cost import Cost, cost
+from metanas.spaces.cost import Cost
 from metanas.spaces.draw import draw_cells
 from metanas.spaces.space import Genotype
 from metanas.strategies.posterior import Posterior
@@ -85,7 +85,7 @@ def adapt(
         transductive: normalise the query images with their own statistics, better for many images of all classes.
             Otherwise each prediction depends on the support set and its own image only.
     """
-    bench, state, _ = restore(directory, experiment)
+    bench, state, *_ = restore(directory, experiment)
     labelled = read_folder(support, bench.spec.image)
     classes = tuple(labelled)
     if len(classes) > bench.spec.n_way:
@@ -118,7 +118,7 @@ def adapt(
     truths = [truth for _, _, truth in questions]
     guesses = [classes[max(range(len(classes)), key=row.__getitem__)] for row in probabilities]
     known = [guess == truth for guess, truth in zip(guesses, truths, strict=True) if truth is not None]
-    size = cost(network.objective.net, replace(bench.spec, n_way=len(classes)))
+    size = bench.cost(network.objective.net, len(classes))
     _write(out, bench, network, classes, _table(paths, guesses, truths, probabilities, classes), size)
     return Adapted(
         network,
@@ -205,7 +205,8 @@ def _check_out(out: Path) -> None:
 
 
 def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> None:
-    cells = bench.space.cells(network.genotype)
+    is_decoded = bench.experiment.adapt.strategy != "uniform"  # which chooses no cell
+    cells = bench.space.cells(network.genotype) if is_decoded else {}
     description = {
         "space": asdict(bench.experiment.space),
         "strategy": bench.experiment.adapt.strategy,
@@ -214,7 +215,7 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
         "reference": bench.experiment.adapt.reference,
         "background": bench.experiment.adapt.background,
         "views": bench.experiment.adapt.views,
-        "genotype": list(network.genotype),
+        "genotype": list(network.genotype) if is_decoded else None,
         "cells": {kind: [edge._asdict() for edge in edges] for kind, edges in cells.items()},
         "classes": list(classes),
         "image": list(bench.spec.image),
@@ -224,7 +225,7 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
     tensors = network.params.weights | {f"arch.{kind}": logits for kind, logits in network.params.arch.items()}
     weights = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     files = {
-        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(list(network.genotype))}),
+        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(description["genotype"])}),
         "predictions.csv": table.encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
     }

@@ -189,10 +189,10 @@ def _relaxed(found: SearchSpace, relax: Relax, key: str) -> Relaxation:
     relaxation = RELAXATIONS[relax.kind](found, relax)
     if relax.kind == "soft_pruning":
         equal = {name: torch.zeros_like(logits) for name, logits in found.logits().items()}
-        if not all(gates.any() for gates in relaxation(equal, relax.temperature_start, {}).values()):
+        if not all(gates.any(-1).all() for gates in relaxation(equal, relax.temperature_start, {}).values()):
             raise ConfigError(
-                f"{key}={relax.threshold} prunes every option of equal logits, and none of them would ever be learned: "
-                f"expected less than the gate of an equal option; lower {key}"
+                f"{key}={relax.threshold} prunes every option that an edge or a node has where logits are equal, and "
+                f"none of them would ever be learned: expected less than the gate of an equal option; lower {key}"
             )
     return relaxation
 

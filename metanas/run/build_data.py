@@ -17,7 +17,7 @@ from tasks.mixture import Mixture, check_mixable
 from tasks.sampler import EpisodeSampler
 from tasks.sources.folder import folder
 from tasks.sources.glyphs import glyphs
-from tasks.split import HELD_OUT, ClassSplit, SplitName, random_split, refuse_seen
+from tasks.split import ClassSplit, SplitName, random_split
 from tasks.varied import VariedSampler
 
 _LOG = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 def dataset(data: Data) -> Dataset:
     """The data set; raises `DataError` where it is missing or damaged."""
     read = _read(data)
-    read = replace(read, split=_divided(read.split, data))
+    read = replace(read, split=divided(read.split, data))
     found = with_channels(without_duplicates(read) if data.drop_duplicates else read, data.channels)
     if found.bank.skipped:
         _LOG.warning(
@@ -39,7 +39,7 @@ def dataset(data: Data) -> Dataset:
     return rotations(found) if data.rotations else found
 
 
-def _divided(split: ClassSplit, data: Data) -> ClassSplit:
+def divided(split: ClassSplit, data: Data) -> ClassSplit:
     """A published division of classes, or its classes divided as `data.split` says."""
     return random_split(split) if data.split == "random" else split
 
@@ -117,12 +117,3 @@ def _augmented(experiment: Experiment, found: Episodes) -> Episodes:
         return found
     changes = [AUGMENTATIONS[name](experiment.data.resolution) for name in names]
     return Augmented(found, changes, experiment.seed, query=True)
-
-
-def check_unseen(trained: Experiment, found: Dataset, split: SplitName) -> None:
-    """Raises `DataError` when `split` of `found` holds out what the run `trained` on as another published data set."""
-    for name in trained.data.sources:
-        published = CARDS[name].split
-        if published is not None and split in HELD_OUT:
-            learned = _divided(published(), trained.data).train
-            refuse_seen(learned, name, found.split[split], f"the {split} classes of {found.name}")

@@ -17,7 +17,7 @@ from metanas.run.committee import drawn_cells
 from metanas.run.non_finite import blaming
 from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench, with_class_means
-from metanas.spaces.cost import Cost, cost
+from metanas.spaces.cost import Cost
 from metanas.spaces.space import Genotype
 from metanas.strategies.prior import Prior
 from metanas.strategies.random import Random
@@ -190,7 +190,7 @@ class Comparison:
         """All methods' entries of result.json; `costs` of all `genotypes`."""
         found = {name: [costs[genotype] for genotype in score.genotypes] for name, score in self.scores.items()}
         if "supernet" in found:
-            found["supernet"] = [cost(self.bench.net_of(self.bench.judged.n_way), self.bench.judged)]
+            found["supernet"] = [self.bench.cost(self.bench.net_of(self.bench.judged.n_way))]
         for name in READ_OUTS & found.keys():
             found[name] = found[self.headline]
         deployed = self.scores[self.headline]
@@ -239,10 +239,10 @@ class Comparison:
         return [name for name in CONTROLS if name in self.titles]
 
     def _control(self, name: str, problem: Problem, number: int) -> Choice:
-        """A control spends on its child the support steps that it does not spend on a search."""
+        """A control spends on its child all support steps of the headline's network."""
         experiment = self.bench.experiment
         choice = CONTROLS[name](problem, stream(experiment.seed, name, number))
-        choice = self.bench.tuned(problem, choice, experiment.adapt.steps + experiment.adapt.child_steps)
+        choice = self.bench.tuned(problem, choice, experiment.adapt.deployed_steps)
         return self.bench.classified(problem, as_decoded(problem, choice), choice)[1]
 
     def _score(self, name: str, objective: Classification, choice: Choice, episodes: Episode) -> None:
@@ -277,4 +277,4 @@ class Examiner:
 
     def cost(self, genotype: Genotype) -> Cost:
         """What a child costs; counting takes a tenth of a second."""
-        return cost(self.bench.space.child(genotype, self.bench.judged), self.bench.judged)
+        return self.bench.cost(self.bench.space.child(genotype, self.bench.judged))

@@ -4,8 +4,10 @@ import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import cast
 
 from metanas.config import Experiment
+from metanas.config_file import changes, override
 from metanas.evaluate.report import write_report
 from metanas.parallel import Crew
 from metanas.run import build
@@ -63,6 +65,7 @@ def evaluate(
             known |= costs
         baselines = averaged(pooled.summary(known), parts)
         result = summarise(pooled, baselines, restored, " + ".join(judge.dataset for judge in judging.values()), split)
+        result["overrides"] = _overrides(directory.experiment(), experiment)
         if len(parts) > 1:
             result["sources"] = parts
         directory.write_json("result.json", result)
@@ -101,6 +104,7 @@ def summarise(
         **{key: headline[key] for key in ("accuracy", "ci95", "accuracy_inductive", "ci95_inductive")},
         "mode": "transductive",
         "deployed": experiment.adapt.deploy,
+        "headline": comparison.headline,
         "architecture": architecture(restored.bench),
         "strategy": experiment.adapt.strategy,
         "classifier": experiment.adapt.classifier,
@@ -128,12 +132,18 @@ def summarise(
         "device": str(restored.bench.device),
         "threads": build.processes(experiment),
         "meta_iterations": state.iteration,
-        "meta_seconds": state.seconds,
+        "meta_seconds": restored.seconds,
         "start": experiment.start,
         "start_seconds": start_seconds(experiment.start),
         "baselines": baselines,
         "genotypes": [{"genotype": list(genotype), "episodes": n} for genotype, n in counts[:20]],
     }
+
+
+def _overrides(trained: Experiment, experiment: Experiment) -> list[str]:
+    """What was asked for otherwise than in the run's own configuration, as `metanas evaluate` takes it."""
+    found = changes(trained, experiment)
+    return [override(key, now) for key, (_, now) in found.items() if key.split(".")[0] not in ("threads", "track")]
 
 
 def _differing(one: Genotype, other: Genotype) -> int:
@@ -160,7 +170,11 @@ def _draw_cells(bench: Workbench, genotypes: Sequence[Genotype], directory: RunD
 
 def _track(directory: RunDirectory, experiment: Experiment, result: Result) -> None:
     trackers = open_trackers(directory, experiment, None)
-    name = f"eval/{result['dataset']}"
+    shapes = {"evaluate.n_way": "way", "evaluate.k_shot": "shot"}
+    asked = [item.split("=") for item in cast(list[str], result["overrides"])]
+    shape = [f"{value}-{shapes[key]}" for key, value in asked if key in shapes]
+    split = [] if result["split"] == "test" else [str(result["split"])]
+    name = f"eval/{'-'.join([str(result['dataset']), *split, *shape])}"
     keys = ("accuracy", "ci95", "accuracy_inductive", "decode_gap", "posterior_entropy")
     scalars = {f"{name}/{key}": result[key] for key in keys}
     numbers = {key: value for key, value in scalars.items() if isinstance(value, float)}

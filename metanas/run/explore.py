@@ -73,6 +73,9 @@ class _Exploration:
         self.data = [build_data.dataset(experiment.data.of(name)).to(device) for name in experiment.data.sources]
         for space in self.spaces:
             space.supernet(build_data.spec(child))  # images that are too small for it are refused here
+        build_data.training(child, self.data)  # and classes of too few
+        for part in self.data:
+            build_data.episodes(child, part, "validation")
 
     def run(self, state: Explored, *, quiet: bool, resume: bool) -> Result:
         resumed = state.iteration if resume else None

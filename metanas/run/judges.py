@@ -5,7 +5,7 @@ from typing import NamedTuple
 from metanas.config import Experiment
 from metanas.run import build_data
 from metanas.run.directory import RunDirectory
-from metanas.run.start import lineage
+from metanas.run.seen import check_unseen
 from metanas.run.workbench import Workbench
 from tasks.episode import Episodes
 from tasks.split import SplitName
@@ -23,14 +23,12 @@ def judges(directory: RunDirectory, experiment: Experiment, bench: Workbench, sp
     """By source: those of `evaluate.sources`, or without any those of meta-training.
 
     Raises:
-        DataError: images are missing, or the run in `directory`, or one that it began from, was trained on classes of
-            `split`.
+        DataError: images are missing, or classes that `split` holds out have been seen by the run in `directory`, or by
+            one that it began from.
     """
     found: dict[str, Judge] = {}
-    ancestors = lineage(directory.experiment())
     for source in experiment.evaluate.sources or experiment.data.sources:
         data = build_data.dataset(experiment.data.of(source)).to(bench.device)
-        for trained in ancestors:
-            build_data.check_unseen(trained, data, split)
+        check_unseen(directory, data, split)
         found[source] = Judge(data.name, build_data.episodes(experiment, data, split))
     return found

@@ -21,7 +21,7 @@ from metanas.run.pictures import draw_prior
 from metanas.run.reference import draw_reference
 from metanas.run.restore import chosen_checkpoint, load
 from metanas.run.resume import check_directory, save, saved
-from metanas.run.start import lineage
+from metanas.run.seen import began_from, check_same, check_unseen, record
 from metanas.run.state import Progressed, to_plain
 from metanas.run.teacher import Teacher
 from metanas.run.workbench import Workbench
@@ -46,10 +46,10 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     check_directory(experiment, directory, resume=resume, harmless=("threads", "track"))
     bench, learner = Workbench.of(experiment), build.learner(experiment)
     data = [build_data.dataset(experiment.data.of(name)).to(bench.device) for name in experiment.data.sources]
-    for ancestor in lineage(experiment)[1:]:
-        for part in data:
-            for split in HELD_OUT:
-                build_data.check_unseen(ancestor, part, split)
+    for part in data:
+        check_unseen(began_from(experiment), part, *HELD_OUT)
+    if resume:
+        check_same(directory, experiment, data)
     train = build_data.training(experiment, data)
     validation = tuple(build_data.episodes(experiment, part, "validation") for part in data)
     state = _load(bench, learner, directory) if resume else begin(bench, learner)
@@ -58,6 +58,7 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     bench = bench.with_reference(state.reference)
     if not resume:
         directory.create(experiment)
+        record(directory, experiment, data)
     with directory.locked():
         directory.write_environment({"threads": build.processes(experiment), "resumed_at": state.iteration or None})
         _Loop(bench, learner, train, validation, directory).run(state, quiet=quiet, resume=resume)
@@ -149,10 +150,11 @@ class _Loop:
         return state
 
     def hand_over(self, state: Progressed, trackers: Tracker) -> None:
-        """Gives the finished run's checkpoint, and the genotype of the state that is used later, to the trackers."""
+        """Draws the prior of the state that is used later; gives its genotype and the checkpoints to the trackers."""
         name = chosen_checkpoint(self.directory, self.bench.experiment)
         if name == "best":
             state = load(self.bench, self.directory.checkpoints.load(name))
+        draw_prior(self.bench.space, state.learner.params.arch, self.directory)
         genotype = list(self.bench.space.decode(state.learner.params.arch))
         path = self.directory.write_json("genotype.json", {"genotype": genotype})
         trackers.artifact("checkpoint", "model", self.directory.checkpoints.directory, ("latest", "best"))

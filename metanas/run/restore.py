@@ -9,6 +9,7 @@ from metanas.config import Experiment
 from metanas.errors import CheckpointError
 from metanas.params import MetaParams
 from metanas.run.directory import RunDirectory
+from metanas.run.start import seconds_of
 from metanas.run.state import Progressed, from_plain
 from metanas.run.workbench import Workbench
 from metanas.spaces.space import SearchSpace
@@ -24,6 +25,8 @@ class Restored(NamedTuple):
     state: Progressed
     checkpoint: str
     """Which checkpoint it is: `best` or `last`."""
+    seconds: float
+    """How long meta-training took, also after that checkpoint."""
 
 
 def restore(directory: RunDirectory, experiment: Experiment) -> Restored:
@@ -31,7 +34,7 @@ def restore(directory: RunDirectory, experiment: Experiment) -> Restored:
     name = chosen_checkpoint(directory, experiment)
     bench = Workbench.of(experiment)
     state = load(bench, directory.checkpoints.load(name))
-    return Restored(bench.with_reference(state.reference), state, name)
+    return Restored(bench.with_reference(state.reference), state, name, seconds_of(directory))
 
 
 def chosen_checkpoint(directory: RunDirectory, experiment: Experiment) -> str:

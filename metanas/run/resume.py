@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import torch
 
-from metanas.config_file import AnyExperiment
+from metanas.config_file import AnyExperiment, changes
 from metanas.errors import RunError
 from metanas.run.directory import RunDirectory
 
@@ -27,9 +26,8 @@ def check_directory(
     if directory.exists and not resume:
         raise RunError(f"{directory.path} holds a run already; continue it with --resume or choose another --out")
     if resume:
-        before, now = _flat(asdict(directory.same_kind(experiment))), _flat(asdict(experiment))
-        fixed = [key for key in now if key.split(".")[0] not in harmless]
-        changed = [f"{key}: {before[key]} -> {now[key]}" for key in fixed if before[key] != now[key]]
+        found = changes(directory.same_kind(experiment), experiment)
+        changed = [f"{k}: {before} -> {now}" for k, (before, now) in found.items() if k.split(".")[0] not in harmless]
         if changed:
             raise RunError(
                 f"{directory.path} is a run of another configuration ({'; '.join(changed)}); "
@@ -59,11 +57,3 @@ def save(directory: RunDirectory, name: str, plain: Mapping[str, object]) -> Non
             f"checkpoint {name} cannot be written to {directory.path}: {error.strerror or error}; "
             "make room and continue with --resume"
         ) from error
-
-
-def _flat(group: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """The values of nested groups under dotted keys."""
-    flat: dict[str, object] = {}
-    for key, value in group.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -1,19 +1,15 @@
 """Where a run begins that does not begin from the seed alone: with weights and logits that another has meta-learned."""
 
-import logging
 from pathlib import Path
 
 import torch
 
-from metanas.config import Experiment
 from metanas.errors import ConfigError
 from metanas.params import MetaParams, is_head, tree_map
 from metanas.run.build_search import SearchBench
 from metanas.run.directory import RunDirectory
 from metanas.run.drawn import drawn
 from metanas.run.state import Progressed, from_plain
-
-_LOG = logging.getLogger(__name__)
 
 
 def start(bench: SearchBench) -> MetaParams:
@@ -42,23 +38,12 @@ def start_seconds(start: str | None) -> float | None:
     """How long the run in the directory `start` has meta-trained; None without one, or where it is gone."""
     if start is None or not RunDirectory(Path(start)).exists:
         return None
-    return _learned(Path(start)).seconds
+    return seconds_of(RunDirectory(Path(start)))
 
 
-def lineage(experiment: Experiment) -> list[Experiment]:
-    """`experiment` and the meta-trainings that its weights have gone through before it, as far as they are still there.
-
-    Raises:
-        RunError: something else than a meta-trained run is named.
-    """
-    found = [experiment]
-    while (start := found[-1].start) is not None:
-        directory = RunDirectory(Path(start))
-        if not directory.exists:
-            _LOG.warning("start=%s is gone: nobody can tell on which classes it was trained", start)
-            break
-        found.append(directory.experiment())
-    return found
+def seconds_of(directory: RunDirectory) -> float:
+    """How long a run has meta-trained, also after the checkpoint that validation chose."""
+    return from_plain(directory.checkpoints.load("last"), torch.device("cpu")).seconds
 
 
 def _learned(path: Path) -> Progressed:

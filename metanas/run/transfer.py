@@ -94,7 +94,7 @@ class Traveller:
         """Given cells after as many support steps as a search and its child take together."""
         adapt = self.bench.experiment.adapt
         given = Choice(genotypes, spread(problem.start, problem.tasks))
-        tuned = self.bench.tuned(problem, given, adapt.steps + adapt.child_steps)
+        tuned = self.bench.tuned(problem, given, adapt.deployed_steps)
         return self.bench.classified(problem, as_decoded(problem, tuned), tuned)
 
 

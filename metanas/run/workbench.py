@@ -14,6 +14,7 @@ from metanas.problem import Choice, Problem, as_decoded
 from metanas.recorder import check_engine
 from metanas.relax.relaxation import Relaxation
 from metanas.run import build, build_data
+from metanas.spaces.cost import Cost, cost
 from metanas.spaces.space import SearchSpace
 from metanas.strategies.posterior import Posterior
 from metanas.strategies.strategy import Strategy, tune
@@ -115,6 +116,11 @@ class Workbench:
         net = self.net_of(n_way)
         support = support.to(self.precision)
         return Problem(self.space, replace(self.spec, n_way=n_way), net, support, narrow(start, net), self.viewing)
+
+    def cost(self, net: nn.Module, n_way: int | None = None) -> Cost:
+        """What a network of this workbench costs that predicts `n_way` classes, with all views of an image."""
+        found = cost(net, replace(self.judged, n_way=n_way or self.judged.n_way))
+        return found._replace(macs=found.macs * (1 + len(self.viewing.views)))
 
     def net_of(self, n_way: int) -> nn.Module:
         """The supernet's skeleton for tasks of `n_way` classes."""

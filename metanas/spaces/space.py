@@ -20,6 +20,11 @@ NEVER = -1000.0
 """The logit of an option that a space leaves out: its softmax is exactly zero, and so is every gradient."""
 
 
+def of_operations(logits: Params) -> Params:
+    """Those of operations, `[edges, ops]` by cell kind; those of edges or pairs of inputs are named KIND/..."""
+    return {name: table for name, table in logits.items() if "/" not in name}
+
+
 class Decision(NamedTuple):
     """One choice that defines an architecture."""
 

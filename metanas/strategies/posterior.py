@@ -7,7 +7,7 @@ import torch
 from metanas.categorical import entropy
 from metanas.params import Params
 from metanas.relax.relaxation import gumbel
-from metanas.spaces.space import Genotype, SearchSpace
+from metanas.spaces.space import Genotype, SearchSpace, of_operations
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Posterior:
         return {kind: entropy(logits) for kind, logits in self.logits.items()}
 
     def mean_entropy(self) -> float:
-        """Over all edges of all kinds, in nats."""
-        return torch.cat([edges.flatten() for edges in self.entropies().values()]).mean().item()
+        """Of the operations, over all edges of all kinds, in nats."""
+        return torch.cat([entropy(logits) for logits in of_operations(self.logits).values()]).mean().item()
 
     def draw(self, rng: torch.Generator) -> Genotype:
         """An architecture: what the space decodes the logits to after Gumbel noise was added.

@@ -4,7 +4,7 @@ That is how Auto-MAML (Lian et al. 2020, OpenReview r1eowANFvr) meets a new task
 our configurations in meta-training: one outer step moves weights and logits by the same tasks, where the paper divides
 the training classes into halves and takes turns, logits by one half and weights by the other; and, as in our T-NAS, an
 exact gradient through one inner step with straight-through gates, where the paper has five at first order with softmax
-gates. `meta.gradient=maml inner.first_order=true inner.steps=5 relax.kind=softmax` are the latter.
+gates: `inner.first_order=true inner.steps=5 relax.kind=softmax relax.temperature_start=1 relax.temperature_end=1`.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Folders: the user's own images, one folder a class.
 
-    ROOT/CLASS/IMAGE.png                      classes are divided 64 / 16 / 20 % from the seed
+    ROOT/CLASS/IMAGE.png                      classes are divided 64 / 16 / 20 % by `seed`, 0 in a run
     ROOT/{train,validation,test}/CLASS/...    the division is yours
 
 Pixels stay as they are: whoever wants bright ink on black, as in the glyphs, inverts the files.

@@ -43,6 +43,7 @@ def result(dataset: str) -> dict[str, object]:
         "ci95_inductive": 0.012,
         "mode": "transductive",
         "deployed": "child",
+        "headline": "child_tuned",
         "episodes": 300,
         "n_way": 5,
         "k_shot": 1,

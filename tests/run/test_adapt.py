@@ -119,7 +119,7 @@ def test_the_written_network_makes_the_written_predictions(adapted: tuple[Adapte
 def test_adapting_is_what_the_evaluation_scores(transductive: bool, done, tmp_path: Path) -> None:
     """The same images, in the order of the folders: the same predictions, by the evaluation's own path."""
     support, query = (batch_of(done.example / part) for part in ("support", "query"))
-    bench, state, _ = restore(done.directory, done.experiment)
+    bench, state, *_ = restore(done.directory, done.experiment)
     episode = stack([Episode(support, query)])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
     logits = predictions(objective, params, episode.support.x, episode.query.x, transductive=transductive)[0]

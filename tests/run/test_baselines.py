@@ -69,7 +69,7 @@ class TestFixedArchitecture:
         assert "Example cells" not in text
 
     def test_the_headline_is_the_network_that_is_deployed(self, fixed: RunDirectory) -> None:
-        bench, state, _ = restore(fixed, fixed.experiment())
+        bench, state, *_ = restore(fixed, fixed.experiment())
         episodes = build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")
         episode = stack([episodes[i] for i in range(4)])
         objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
@@ -103,7 +103,7 @@ class TestFixedArchitecture:
 
 def test_class_means_know_the_support_by_heart(copied: RunDirectory) -> None:
     """One shot: each support image is its own class mean."""
-    bench, state, _ = restore(copied, copied.experiment(["adapt.classifier=means"]))
+    bench, state, *_ = restore(copied, copied.experiment(["adapt.classifier=means"]))
     episode = stack([build_data.episodes(bench.experiment, build_data.dataset(bench.experiment.data), "test")[0]])
     objective, params = bench.deploy(bench.problem(state.learner.params, episode.support, bench.spec.n_way))
     assert torch.equal(objective.logits(params, episode.support.x).argmax(-1), episode.support.y)
@@ -172,7 +172,9 @@ class TestStrategies:
         adapt(copied, experiment, done.example / "support", None, tmp_path / "out")
         weights = load_file(tmp_path / "out" / "weights.safetensors")
         assert not any(weights[name].any() for name in ("arch.normal", "arch.reduction"))
-        assert json.loads((tmp_path / "out" / "genotype.json").read_text())["strategy"] == "uniform"
+        description = json.loads((tmp_path / "out" / "genotype.json").read_text())
+        assert (description["strategy"], description["genotype"], description["cells"]) == ("uniform", None, {})
+        assert not (tmp_path / "out" / "cell.svg").exists()  # all operations are no cell
 
 
 class TestRefusals:

@@ -82,6 +82,31 @@ def test_a_folder_has_no_published_classes_to_divide_anew(metanas, tmp_path: Pat
     assert "data.split=random divides published lists of classes anew, and data.source=folder has none" in line
 
 
+def test_classes_of_a_changed_folder_that_training_has_seen_judge_nothing(
+    pictures: Path, metanas, tiny_overrides: list[str], tmp_path: Path
+) -> None:
+    """Another class divides all of them anew; a run is neither judged by those that it knows, nor continued."""
+    root, run = tmp_path / "classes", tmp_path / "run"
+    for i in range(20):
+        shutil.copytree(pictures / "abc"[i % 3], root / f"c{i:02}")
+    folder = ["data.source=folder", f"data.root={root}", "data.drop_duplicates=false", "task.n_way=2"]
+    for i, file in enumerate(sorted(root.rglob("*.png"))):  # no two files show the same
+        with Image.open(file) as image:
+            image.putpixel((i % image.width, i // image.width), 255)
+            image.save(file)
+    trained = metanas("meta-train", "-q", "--out", run, *tiny_overrides, *folder)
+    assert trained.code == 0, trained.err
+    assert metanas("evaluate", "-q", run).code == 0
+    shutil.copytree(root / "c00", root / "c20")
+    for i, file in enumerate(sorted((root / "c20").iterdir())):
+        with Image.open(file) as image:
+            image.putpixel((image.width - 1 - i, image.height - 1), 200)
+            image.save(file)
+    assert "the test classes of classes must be unseen, but folder trains on " in metanas("evaluate", "-q", run).line
+    line = metanas("meta-train", "-q", "--out", run, "--resume", *tiny_overrides, *folder, "meta.iterations=4").line
+    assert "the training classes of classes are others than when the run" in line
+
+
 class TestColours:
     """A run on CIFAR-FS."""
 

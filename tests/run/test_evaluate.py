@@ -1,3 +1,4 @@
+import html
 import json
 import signal
 from collections.abc import Callable
@@ -42,6 +43,8 @@ def test_the_result_has_every_documented_key(done) -> None:
         "architecture": "searched",
         "strategy": "gradient",
         "deployed": "child",
+        "headline": "child_tuned",
+        "overrides": [],
         "classifier": "trained",
         "reference": 0,
         "background": 0,
@@ -162,6 +165,7 @@ def test_overrides_of_the_evaluation_are_honoured(copied: RunDirectory, metanas,
         "checkpoint": "last",
         "meta_iterations": 4,
         "deployed": "supernet",
+        "headline": "supernet",
         "adapt_steps": 2,
         "distinct_genotypes": 1,  # nothing moves the logits
         "changed_entries": 0,
@@ -200,6 +204,35 @@ def test_training_classes_are_judged_in_the_shape_that_is_reported(copied: RunDi
     assert (shown.n_way, shown.episode.query.y.shape) == (5, (1, 5))
 
 
+def test_a_control_of_a_supernet_takes_as_many_steps_as_the_supernet(copied: RunDirectory) -> None:
+    """Those of a child are none of its headline's."""
+    steps = ["adapt.deploy=supernet", "adapt.steps=2", "evaluate.methods=[prior_child]", "evaluate.episodes=2"]
+    found, expected = (
+        evaluate(copied, copied.experiment([*steps, f"adapt.child_steps={n}"]), quiet=True)["baselines"] for n in (3, 0)
+    )
+    assert found["prior_child"]["accuracy"] == expected["prior_child"]["accuracy"]  # type: ignore[index]
+    child = copied.experiment([*steps[1:], "adapt.child_steps=3"])
+    assert (child.adapt.deployed_steps, copied.experiment(steps).adapt.deployed_steps) == (5, 2)
+
+
+def test_the_seconds_of_meta_training_are_all_of_them(copied: RunDirectory, done) -> None:
+    """And not those until the checkpoint that validation chose."""
+    last = copied.checkpoints.load("last")
+    result = evaluate(copied, copied.experiment(["evaluate.methods=[child]", "evaluate.episodes=2"]), quiet=True)
+    assert result["meta_seconds"] == last["seconds"]
+
+
+def test_an_evaluation_says_how_to_repeat_it(copied: RunDirectory, metanas) -> None:
+    asked = ["--split", "train", "evaluate.k_shot=2", "evaluate.methods=[child]", "adapt.lr_arch=0.5"]
+    assert metanas("evaluate", "-q", copied.path, *asked).code == 0
+    text = html.unescape((copied.path / "report.html").read_text())
+    assert f"metanas evaluate {copied.path} --split train adapt.lr_arch=0.5 evaluate.k_shot=2" in text
+    assert "'evaluate.methods=[child]'" in text
+    assert "(train classes, which it has seen)" in text
+    row = [row for row in read_rows(copied.metrics) if "eval/episode" in row][-1]
+    assert "eval/glyphs-train-2-shot/accuracy" in row
+
+
 def test_the_genotype_of_a_run_is_that_of_the_state_that_is_judged(
     tiny: Callable[..., Experiment], tmp_path: Path
 ) -> None:
@@ -207,16 +240,18 @@ def test_the_genotype_of_a_run_is_that_of_the_state_that_is_judged(
     experiment = tiny("outer.lr_arch=1", "meta.validate_every=1", "meta.iterations=5")
     meta_train(experiment, directory, quiet=True)
     written = json.loads((directory.path / "genotype.json").read_text())["genotype"]
-    bench, state, name = restore(directory, experiment)
+    bench, state, name, _ = restore(directory, experiment)
     assert name == "best"
     assert written == list(bench.space.decode(state.learner.params.arch))
+    drawn = json.loads((directory.path / "arch.json").read_text())["cells"]
+    assert {kind: torch.softmax(logits, -1).tolist() for kind, logits in state.learner.params.arch.items()} == drawn
     last = restore(directory, directory.experiment(["evaluate.checkpoint=last"])).state.learner.params.arch
     assert state.iteration == 5 or bench.space.decode(last) != tuple(written)
 
 
 def test_too_little_memory_for_a_call_changes_no_score(done, monkeypatch: pytest.MonkeyPatch) -> None:
     """But those of random cells, which are drawn for each call."""
-    bench, state, _ = restore(done.directory, done.experiment)
+    bench, state, *_ = restore(done.directory, done.experiment)
     episodes = build_data.episodes(done.experiment, build_data.dataset(done.experiment.data), "test")
     start, add = state.learner.params, Comparison.add
 
@@ -237,7 +272,7 @@ def test_too_little_memory_for_a_call_changes_no_score(done, monkeypatch: pytest
 def test_the_accuracy_is_the_mean_over_episodes_alone(done) -> None:
     """Tasks that are folded into one call do not see each other."""
     experiment = replace(done.experiment, evaluate=replace(done.experiment.evaluate, checkpoint="best"))
-    bench, state, _ = restore(done.directory, experiment)
+    bench, state, *_ = restore(done.directory, experiment)
     episodes = build_data.episodes(experiment, build_data.dataset(experiment.data), "test")
     alone = []
     for i in range(4):

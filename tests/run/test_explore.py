@@ -17,6 +17,7 @@ from metanas.run.interrupt import Interrupted
 from metanas.run.meta_train import meta_train
 from metanas.run.report import report
 from metanas.track.jsonl import read_rows
+from tasks.errors import DataError
 
 Small = Callable[..., Exploration]
 SMALL = [
@@ -121,6 +122,12 @@ def test_what_cannot_be_is_refused(small: Small, explored: RunDirectory, tmp_pat
         small("space.kind=conv4")
     with pytest.raises(ConfigError, match="have nothing to decide"):
         small("adapt.strategy=prior")
+    with pytest.raises(ConfigError, match="space.nodes must be in 1"):
+        small("space.nodes=0")
+    with pytest.raises(DataError, match="take n_query from task.n_query"):
+        explore(small("task.n_query=30"), RunDirectory(tmp_path / "too-many"), quiet=True)
+    assert not (tmp_path / "too-many").exists()
+    assert small("meta.gradient=reptile", "inner.lr_arch=0").child(1, (0,)).space.is_fixed
     for key, got in {"meta.gradient=variational": "variational and 0", "meta.patience=2": "maml and 2"}.items():
         with pytest.raises(ConfigError, match=f"and are validated once: expected .*, got {got}"):
             small(key, "meta.validate_every=1")

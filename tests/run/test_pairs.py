@@ -7,7 +7,9 @@ import pytest
 
 from metanas.config import Space
 from metanas.config_file import load_experiment
+from metanas.errors import ConfigError
 from metanas.run import build
+from metanas.run.workbench import Workbench
 
 STEPLESS = ["adapt.steps=0", "adapt.child_steps=0", "adapt.classifier=means"]
 NAS_BENCH = ["space.kind=nas_bench_201", "space.nodes=3", "space.cells=1"]
@@ -69,10 +71,18 @@ def test_a_threshold_that_prunes_all_there_is_is_refused(
     soft = [f"space.kind={space}", "relax.kind=soft_pruning", "relax.temperature_end=0.1", "meta.iterations=1"]
     out = tmp_path / "run"
     line = metanas("meta-train", "--out", out, *tiny_overrides, *soft, f"{key}={least}").line
-    assert f"{key}={least} prunes every option of equal logits" in line
+    assert f"{key}={least} prunes every option that an edge or a node has" in line
     assert not out.exists()
     said = metanas("meta-train", "-q", "--out", out, *tiny_overrides, *soft, f"{key}={least - 0.1}")
     assert said.code == 0, said.err
+
+
+def test_a_threshold_that_prunes_all_inputs_of_a_node_is_refused() -> None:
+    """0.05 is MetaNAS's for a new task, whose last node has six pairs of inputs; of 15 pairs each edge has a third."""
+    soft = ["relax.kind=soft_pruning", "relax.temperature_start=1", "relax.temperature_end=0.1", "adapt.threshold=0.05"]
+    Workbench.of(load_experiment(None, [*soft, "space.nodes=4"]))
+    with pytest.raises(ConfigError, match="adapt.threshold=0.05 prunes every option that an edge or a node has"):
+        Workbench.of(load_experiment(None, [*soft, "space.nodes=5"]))
 
 
 @pytest.mark.parametrize("kind", get_args(get_type_hints(Space)["kind"]))

@@ -59,6 +59,7 @@ def test_a_warm_up_moves_no_logit_and_then_they_move(tiny: Tiny, tmp_path: Path)
         directory = RunDirectory(tmp_path / str(share))
         overrides = ["relax.kind=softmax", "relax.temperature_end=1", "meta.save_every=2", "meta.validate_every=0"]
         meta_train(tiny(*overrides, f"meta.warmup={share}"), directory, quiet=True)
+        assert (directory.path / "cells" / "prior.svg").is_file()  # without a validation too
         found[share] = [directory.checkpoints.load(name) for name in ("prev", "last")]  # after 2 and 4 iterations
     before, after = found[0.5]
     frozen = found[1.0][1]

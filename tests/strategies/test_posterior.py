@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
+from metanas.evaluate.logits import describe
 from metanas.meta.proximal import Proximal
 from metanas.params import MetaParams
 from metanas.run.posterior_files import posterior_files
@@ -60,9 +61,10 @@ def test_pairs_of_inputs_are_choices_like_edges() -> None:
     entropies = posterior.entropies()
     assert entropies["normal/inputs/1"].item() == pytest.approx(math.log(3))
     assert min(e.min() for e in entropies.values()) == 0  # the first node has one pair
-    entries = sum(e.numel() for e in entropies.values())
-    total = sum(float(e.sum()) for e in entropies.values())
-    assert posterior.mean_entropy() == pytest.approx(total / entries)
+    assert posterior.mean_entropy() == pytest.approx(math.log(7))  # of operations; pairs are asked for by their names
+    assert describe(space.logits())["arch/entropy"] == pytest.approx(math.log(7))
+    partial = FewShot(width=8, nodes=2, partial=4)
+    assert describe(partial.logits())["arch/entropy"] == pytest.approx(math.log(len(partial.primitives)))
     content = json.loads(posterior_files(posterior, 2, stream(0, "draws"))["posterior.json"])
     assert set(content["cells"]) == {"normal", "reduction"}
     assert content["inputs"]["normal/inputs/1"] == pytest.approx([1 / 3] * 3)
