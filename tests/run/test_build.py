@@ -40,7 +40,7 @@ def pictures(tmp_path: Path) -> Path:
     [
         ([], Maml(Inner())),
         (["inner.rates=element"], Maml(Inner(rates="element"))),
-        (["meta.gradient=reptile", "meta.minibatches=2"], Reptile(Inner(), 2)),
+        (["meta.gradient=reptile", "meta.minibatches=2", "inner.steps=2"], Reptile(Inner(2), 2)),
         (["meta.gradient=joint"], Joint()),
         (
             ["meta.gradient=variational", "inner.kl_arch=1", "relax.temperature_end=0.1"],
@@ -75,10 +75,12 @@ def test_sources_are_drawn_as_often_as_the_configuration_says(override: str, sha
     ("split", "key"), [("train", "task.n_query"), ("validation", "evaluate.n_query"), ("test", "evaluate.n_query")]
 )
 def test_too_many_queries_name_the_key_that_asks_for_them(split: SplitName, key: str, pictures: Path) -> None:
+    """Of training episodes the one, of those that judge, whatever their classes, the other."""
     small = ["data.source=folder", "data.channels=3", "data.resolution=16", f"data.root={pictures}", "task.n_way=2"]
     experiment = load_experiment(None, [*small, "task.n_query=5", "evaluate.n_query=5"])
+    found = build_data.dataset(experiment.data)
     with pytest.raises(DataError, match=rf"{split}: class .* need 6; .* \({split} episodes take n_query from {key}\)$"):
-        build_data.episodes(experiment, build_data.dataset(experiment.data), split)
+        build_data.training(experiment, [found]) if split == "train" else build_data.episodes(experiment, found, split)
 
 
 class TestEngine:
