@@ -3,6 +3,7 @@
 config.yaml    the resolved configuration          checkpoint/   last, prev, best, manifest.json
 env.json       versions, threads, command line     result.json   what the evaluation found
 metrics.jsonl  what was measured while training    report.html   all of it for people
+classes.json   the classes of training             genotype.json, arch.json, cells/  what the prior prefers
 """
 
 import fcntl
