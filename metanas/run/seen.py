@@ -27,8 +27,11 @@ def record(directory: RunDirectory, experiment: Experiment, data: Sequence[Datas
 
 
 def check_same(directory: RunDirectory, experiment: Experiment, data: Sequence[Dataset]) -> None:
-    """Raises `DataError` where `data` is no longer divided as when the run in `directory` began, as a folder may be."""
-    before = _seen(directory)
+    """Raises `DataError` where `data` is no longer divided as when the run in `directory` began, as a folder may be.
+
+    Of a run that has no record, as older ones, nobody knows.
+    """
+    before = _seen(directory) if (directory.path / FILE).is_file() else {}
     for name, part in zip(experiment.data.sources, data, strict=True):
         changed = sorted(set(before.get(name, part.split.train)) ^ set(part.split.train))
         if changed:

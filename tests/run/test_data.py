@@ -105,6 +105,10 @@ def test_classes_of_a_changed_folder_that_training_has_seen_judge_nothing(
     assert "the test classes of classes must be unseen, but folder trains on " in metanas("evaluate", "-q", run).line
     line = metanas("meta-train", "-q", "--out", run, "--resume", *tiny_overrides, *folder, "meta.iterations=4").line
     assert "the training classes of classes are others than when the run" in line
+    (run / "classes.json").write_text("[")
+    assert "expected lists of classes in " in metanas("evaluate", "-q", run).line
+    (run / "classes.json").unlink()  # as in runs of before
+    assert metanas("meta-train", "-q", "--out", run, "--resume", *tiny_overrides, *folder).code == 0
 
 
 class TestColours:
