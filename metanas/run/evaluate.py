@@ -171,7 +171,7 @@ def _draw_cells(bench: Workbench, genotypes: Sequence[Genotype], directory: RunD
 def _track(directory: RunDirectory, experiment: Experiment, result: Result) -> None:
     trackers = open_trackers(directory, experiment, None)
     shapes = {"evaluate.n_way": "way", "evaluate.k_shot": "shot"}
-    asked = [item.split("=") for item in cast(list[str], result["overrides"])]
+    asked = [item.split("=", 1) for item in cast(list[str], result["overrides"])]
     shape = [f"{value}-{shapes[key]}" for key, value in asked if key in shapes]
     split = [] if result["split"] == "test" else [str(result["split"])]
     name = f"eval/{'-'.join([str(result['dataset']), *split, *shape])}"

@@ -52,8 +52,10 @@ def check_unseen(directory: RunDirectory | None, found: Dataset, *splits: SplitN
 
 
 def _lineage(directory: RunDirectory | None) -> Iterator[RunDirectory]:
-    """The run, and those that its weights have gone through before, as far as they are still there."""
-    while directory is not None:
+    """The run, and those that its weights have gone through before, each once, as far as they are still there."""
+    known: set[Path] = set()  # a run that was made anew may have begun from one that began from it
+    while directory is not None and directory.path.resolve() not in known:
+        known.add(directory.path.resolve())
         if not directory.exists:
             _LOG.warning("start=%s is gone: nobody can tell on which classes it was trained", directory.path)
             return

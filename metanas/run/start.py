@@ -42,8 +42,9 @@ def start_seconds(start: str | None) -> float | None:
 
 
 def seconds_of(directory: RunDirectory) -> float:
-    """How long a run has meta-trained, also after the checkpoint that validation chose."""
-    return from_plain(directory.checkpoints.load("last"), torch.device("cpu")).seconds
+    """How long a run has meta-trained, also after the checkpoint that validation chose, where the last one is there."""
+    name = "last" if any(map(directory.checkpoints.has, ("last", "prev"))) else "best"
+    return from_plain(directory.checkpoints.load(name), torch.device("cpu")).seconds
 
 
 def _learned(path: Path) -> Progressed:

@@ -220,6 +220,12 @@ def test_the_seconds_of_meta_training_are_all_of_them(copied: RunDirectory, done
     last = copied.checkpoints.load("last")
     result = evaluate(copied, copied.experiment(["evaluate.methods=[child]", "evaluate.episodes=2"]), quiet=True)
     assert result["meta_seconds"] == last["seconds"]
+    for name in ("last", "prev"):
+        (copied.path / "checkpoint" / f"{name}.pt").unlink(missing_ok=True)
+    few = ["evaluate.methods=[child]", "evaluate.episodes=2", "data.root=/somewhere/a=b"]
+    result = evaluate(copied, copied.experiment(few), quiet=True)  # of the best one alone
+    assert result["meta_seconds"] == copied.checkpoints.load("best")["seconds"]
+    assert "data.root=/somewhere/a=b" in result["overrides"]  # type: ignore[operator]
 
 
 def test_an_evaluation_says_how_to_repeat_it(copied: RunDirectory, metanas) -> None:

@@ -9,11 +9,12 @@ import torch
 
 from metanas.config import Experiment
 from metanas.params import is_head
-from metanas.run import build
+from metanas.run import build, build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.meta_train import meta_train
 from metanas.run.outer_step import begin
 from metanas.run.restore import restore
+from metanas.run.seen import check_unseen
 from metanas.run.workbench import Workbench
 
 
@@ -35,6 +36,16 @@ def test_a_run_that_began_so_is_meta_trained_and_says_so(tiny: Callable[..., Exp
     assert directory.experiment().start == str(done.path)
     ends = [restore(run, run.experiment()).state.learner.params for run in (directory, done.directory)]
     assert any(not torch.equal(weight, ends[1].weights[name]) for name, weight in ends[0].weights.items())
+
+
+def test_runs_that_began_from_each_other_have_seen_each_other_s_classes_once(
+    tiny: Callable[..., Experiment], done, tmp_path: Path
+) -> None:
+    """As when the first was made anew, beginning with the second."""
+    runs = [RunDirectory(tmp_path / name) for name in "ab"]
+    for run, start in zip(runs, reversed(runs), strict=True):
+        run.create(tiny(f"start={start.path}"))
+    check_unseen(runs[0], build_data.dataset(done.experiment.data), "test")
 
 
 @pytest.mark.parametrize(
