@@ -31,7 +31,8 @@ from metanas.evaluate.accuracy import predictions
 from metanas.evaluate.interval import interval
 from metanas.params import spread
 from metanas.problem import Choice, Problem, as_decoded
-from metanas.run.comparison import CONTROLS, architecture
+from metanas.run.comparison import architecture
+from metanas.run.controls import CONTROLS
 from metanas.run.directory import RunDirectory
 from metanas.run.judges import judges
 from metanas.run.restore import restore

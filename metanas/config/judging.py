@@ -98,6 +98,7 @@ METHODS = (
     "child_tuned",
     "drawn_cells",
     "prior_child",
+    "resting_child",
     "random_child",
     "class_means",
     "refined_means",

@@ -14,16 +14,13 @@ from metanas.params import MetaParams
 from metanas.problem import Choice, Problem, as_decoded, children
 from metanas.run import build
 from metanas.run.committee import drawn_cells
+from metanas.run.controls import CONTROLS, RESTING, control, has_a_way
 from metanas.run.non_finite import blaming
 from metanas.run.stopwatch import Stopwatch
 from metanas.run.workbench import Workbench, with_class_means
 from metanas.spaces.cost import Cost
 from metanas.spaces.space import Genotype
-from metanas.strategies.prior import Prior
-from metanas.strategies.random import Random
-from metanas.strategies.strategy import Strategy
 from tasks.episode import Episode, Episodes, Stack
-from tasks.stream import stream
 
 TITLES = {
     "supernet": "adapted supernet, before decoding",
@@ -31,14 +28,13 @@ TITLES = {
     "child_tuned": "decoded child, after further support steps",
     "drawn_cells": "mean prediction of cells drawn from the posterior",
     "prior_child": "one cell for all tasks, from the prior",
+    "resting_child": "the prior's cell, searched with resting logits",
     "random_child": "a random cell for each task, inherited weights",
     "class_means": "nearest class mean of the deployed features",
     "refined_means": "class means refined by the query images",
     "balanced_means": "class means refined by balanced query images",
     "nearest_neighbour": "nearest neighbour on raw pixels",
 }
-CONTROLS: dict[str, Strategy] = {"prior_child": Prior(), "random_child": Random()}
-"""Architectures without a search."""
 DEPLOYED = {"child": "child_tuned", "supernet": "supernet"}
 """What `adapt.deploy` hands out -> the method that is it."""
 REFINED = {"refined_means": False, "balanced_means": True}
@@ -67,6 +63,8 @@ def titles(bench: Workbench) -> dict[str, str]:
         left_out |= {"class_means"}  # it is what all of them do
     if not (bench.has_posteriors and adapt.cells):
         left_out |= {"drawn_cells"}
+    if not has_a_way(bench):
+        left_out |= {RESTING}
     if architecture(bench) == "fixed":
         left_out |= {"supernet", "child", *CONTROLS}
         how = "after support steps" if adapt.classifier == "trained" else "classes of the support set"
@@ -75,9 +73,9 @@ def titles(bench: Workbench) -> dict[str, str]:
         left_out |= {"child", "child_tuned"}
         renamed["supernet"] = "adapted supernet, all operations with equal weights"
     elif adapt.strategy != "gradient":  # the strategy is one of the controls, and its supernet its child
-        control = f"{adapt.strategy}_child"
-        left_out |= {"supernet", "child", control}
-        renamed["child_tuned"] = TITLES[control]
+        found = f"{adapt.strategy}_child"
+        left_out |= {"supernet", "child", found}
+        renamed["child_tuned"] = TITLES[found]
     if wanted := bench.experiment.evaluate.methods:
         left_out |= TITLES.keys() - {*wanted, DEPLOYED[adapt.deploy], "child_tuned"}
     return {name: renamed.get(name, title) for name, title in TITLES.items() if name not in left_out}
@@ -149,7 +147,7 @@ class Comparison:
         first, episodes = stack.numbers[0], stack.episode
         problem = self.bench.problem(self.start, episodes.support, stack.n_way)
         networks: dict[str, Network] = {}
-        searched = self._searched(problem, first)
+        searched = self.bench.searched(problem, first)
         for name, objective, choice in self._deployable(problem, searched):
             self._score(name, objective, choice, episodes)
             networks[name] = objective, choice.params
@@ -159,8 +157,7 @@ class Comparison:
         if "drawn_cells" in self.titles:
             self.scores["drawn_cells"].add(drawn_cells(self.bench, problem, searched, first), episodes)
         for name in self._controls():
-            choice = self._control(name, problem, first)
-            self._score(name, as_decoded(problem, choice), choice, episodes)
+            self._score(name, *control(self.bench, name, problem, first), episodes)
         if asked := {name: known for name, known in REFINED.items() if name in self.titles}:
             found = refined_accuracies(*networks[self.headline], episodes, asked.values())
             for name, each in zip(asked, found, strict=True):
@@ -204,17 +201,14 @@ class Comparison:
         (number,) = stack.numbers
         problem = self.bench.problem(self.start, stack.episode.support, stack.n_way)
         watch = Stopwatch(self.bench.device)
-        for name, _, choice in self._deployable(problem, self._searched(problem, number)):
+        for name, _, choice in self._deployable(problem, self.bench.searched(problem, number)):
             if name != "supernet":
                 children(problem, choice)
             self.scores[name].seconds.append(watch.read())
         for name in self._controls():
             watch = Stopwatch(self.bench.device)
-            children(problem, self._control(name, problem, number))
+            children(problem, control(self.bench, name, problem, number)[1])
             self.scores[name].seconds.append(watch.read())
-
-    def _searched(self, problem: Problem, number: int) -> Choice:
-        return self.bench.strategy(problem, stream(self.bench.experiment.seed, "search", number))
 
     def _deployable(self, problem: Problem, found: Choice) -> Iterator[tuple[str, Classification, Choice]]:
         """What stands after each stage of an adaptation, each when it is there: name, networks, and their choice.
@@ -236,14 +230,7 @@ class Comparison:
             yield "class_means", *with_class_means(problem, *stages[self.headline])
 
     def _controls(self) -> list[str]:
-        return [name for name in CONTROLS if name in self.titles]
-
-    def _control(self, name: str, problem: Problem, number: int) -> Choice:
-        """A control spends on its child all support steps of the headline's network."""
-        experiment = self.bench.experiment
-        choice = CONTROLS[name](problem, stream(experiment.seed, name, number))
-        choice = self.bench.tuned(problem, choice, experiment.adapt.deployed_steps)
-        return self.bench.classified(problem, as_decoded(problem, choice), choice)[1]
+        return [name for name in (*CONTROLS, RESTING) if name in self.titles]
 
     def _score(self, name: str, objective: Classification, choice: Choice, episodes: Episode) -> None:
         self.scores[name].add([(objective, choice.params)], episodes)

@@ -19,7 +19,8 @@ from metanas.parallel import Crew
 from metanas.params import MetaParams, spread
 from metanas.problem import Choice, Problem, as_decoded
 from metanas.run import build
-from metanas.run.comparison import CONTROLS, architecture
+from metanas.run.comparison import architecture
+from metanas.run.controls import CONTROLS, RESTING, control, has_a_way
 from metanas.run.directory import RunDirectory
 from metanas.run.interrupt import Interrupt
 from metanas.run.judges import judges
@@ -38,6 +39,7 @@ TITLES = {
     "own": "each task's own cell",
     "modal": "the cell that most tasks of the data set chose",
     "prior": "one cell for all tasks, from the prior",
+    "resting": "the prior's cell, searched with resting logits",
     "random": "a random cell for each task",
 }
 """What the matrix is held against."""
@@ -60,25 +62,24 @@ class Traveller:
         found: dict[int, Genotype] = {}
         for stack in self.episodes[source].stacks(range(first, last)):
             problem = self.bench.problem(self.start, stack.episode.support, stack.n_way)
-            found |= zip(stack.numbers, self._searched(problem, stack.numbers[0]).genotypes, strict=True)
+            found |= zip(stack.numbers, self.bench.searched(problem, stack.numbers[0]).genotypes, strict=True)
         return [found[number] for number in range(first, last)]
 
     def scores(self, source: str, first: int, last: int, offers: Mapping[str, Sequence[Genotype]]) -> Scores:
         """What the cells `offers`, one for each of the tasks `first` to `last - 1` of a data set, are worth to them.
 
-        With them `deployed`, `prior` and `random`, which are the rows of an evaluation of the same episodes.
+        With them `TITLES`' other rows, which are those of an evaluation of the same episodes.
         """
         found: dict[str, dict[int, float]] = {}
         for stack in self.episodes[source].stacks(range(first, last)):
             problem = self.bench.problem(self.start, stack.episode.support, stack.n_way)
-            tuned = self.bench.tuned(
-                problem, self._searched(problem, stack.numbers[0]), build.child_steps(self.bench.experiment)
-            )
-            networks = {"deployed": self.bench.classified(problem, as_decoded(problem, tuned), tuned)}
+            networks = {"deployed": self.bench.solve(problem, stack.numbers[0])}
+            if has_a_way(self.bench):
+                networks["resting"] = control(self.bench, RESTING, problem, stack.numbers[0])
             cells = {name: tuple(offer[i - first] for i in stack.numbers) for name, offer in offers.items()}
-            for name, control in CONTROLS.items():
+            for name, strategy in CONTROLS.items():
                 rng = stream(self.bench.experiment.seed, name, stack.numbers[0])
-                cells[name.removesuffix("_child")] = control(problem, rng).genotypes
+                cells[name.removesuffix("_child")] = strategy(problem, rng).genotypes
             trained = {genotypes: self._trained(problem, genotypes) for genotypes in dict.fromkeys(cells.values())}
             networks |= {name: trained[genotypes] for name, genotypes in cells.items()}
             for name, (objective, choice) in networks.items():
@@ -86,9 +87,6 @@ class Traveller:
                     values = accuracies(objective, choice.params, stack.episode, transductive=True)
                 found.setdefault(name, {}).update(zip(stack.numbers, values, strict=True))
         return {name: [values[number] for number in range(first, last)] for name, values in found.items()}
-
-    def _searched(self, problem: Problem, number: int) -> Choice:
-        return self.bench.strategy(problem, stream(self.bench.experiment.seed, "search", number))
 
     def _trained(self, problem: Problem, genotypes: tuple[Genotype, ...]) -> tuple[Classification, Choice]:
         """Given cells after as many support steps as a search and its child take together."""
@@ -134,6 +132,7 @@ def transfer(
             f"a transfer compares cells that were decoded: expected adapt.deploy=child, got {experiment.adapt.deploy}; "
             "set it for this call, and adapt.child_steps too if children are to take further steps"
         )
+    controls = {name: title for name, title in TITLES.items() if name != "resting" or has_a_way(bench)}
     found = judges(directory, experiment, bench, split)
     traveller = Traveller(bench, restored.state.learner.params, {name: judge.episodes for name, judge in found.items()})
     with directory.locked(), Interrupt() as interrupt:
@@ -154,7 +153,7 @@ def transfer(
             "seed": experiment.seed,
             "device": str(bench.device),
             "matrix": {source: _entries(source, scores) for source in sources},
-            "controls": {name: {"title": title} | _entries(name, scores) for name, title in TITLES.items()},
+            "controls": {name: {"title": title} | _entries(name, scores) for name, title in controls.items()},
             "cells": {source: described(bench.space, chosen[source]) for source in sources},
         }
         directory.write_json("transfer.json", result)

@@ -130,13 +130,22 @@ class Workbench:
             self._narrow[n_way] = self.space.supernet(replace(self.spec, n_way=n_way))
         return self._narrow[n_way]
 
+    def resting(self) -> "Workbench":
+        """The same with logits that rest in a search, which so ends at the prior's cell: by the way of an own cell."""
+        experiment = replace(self.experiment, adapt=replace(self.experiment.adapt, lr_arch=0.0))
+        return replace(self, experiment=experiment, strategy=build.strategy(experiment, self.space))
+
+    def searched(self, problem: Problem, *numbers: int) -> Choice:
+        """What the strategy finds, all tasks in one call; for `numbers` see `solve`."""
+        return self.strategy(problem, stream(self.experiment.seed, "search", *numbers))
+
     def solve(self, problem: Problem, *numbers: int) -> tuple[Classification, Choice]:
         """What is handed out for each task, all in one call: the child after further steps, or the adapted supernet.
 
         What is drawn at random is a function of the seed and of `numbers`, such as that of the first episode.
         """
         experiment = self.experiment
-        found = self.strategy(problem, stream(experiment.seed, "search", *numbers))
+        found = self.searched(problem, *numbers)
         if experiment.adapt.deploy == "supernet":
             objective = self.strategy.objective(problem, found)
         else:

@@ -70,6 +70,19 @@ def test_drawn_cells_predict_together(run: Run) -> None:
     assert baselines.keys() - without.keys() == {"drawn_cells"}
 
 
+def test_the_prior_by_the_way_of_an_own_cell_is_a_search_with_resting_logits(run: Run) -> None:
+    """The same steps, gates and draws as an own cell's: what `adapt.lr_arch=0` hands out."""
+    baselines = run.result["baselines"]
+    assert isinstance(baselines, dict)
+    row = baselines["resting_child"]
+    experiment = run.directory.experiment(["adapt.lr_arch=0", "evaluate.methods=[child]"])
+    expected = evaluate(run.directory, experiment, quiet=True)
+    keys = ("accuracy", "ci95", "accuracy_inductive", "ci95_inductive", "params", "macs")
+    assert {key: row[key] for key in keys} == {key: expected[key] for key in keys}
+    assert row["distinct_genotypes"] == 1
+    assert row["difference"] == pytest.approx(row["accuracy"] - baselines["child_tuned"]["accuracy"])
+
+
 def test_a_posterior_that_is_decided_draws_the_cell_that_is_handed_out(run: Run) -> None:
     restored = restore(run.directory, run.directory.experiment(["adapt.lr_arch=0"]))
     start = restored.state.learner.params
