@@ -34,7 +34,7 @@ def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: C
         folder: the cache directory, made when missing; None makes the bank anew.
         name: begins the file's name.
         key: everything that can change the bank; another key is another file.
-        make: draws or decodes the bank.
+        make: draws or decodes the bank; one that had to leave files out is not kept, since they may be mended.
 
     Raises:
         DataError: when `folder` cannot be written.
@@ -44,9 +44,12 @@ def cached(folder: Path | None, name: str, key: Mapping[str, str | int], make: C
     key_digest = hashlib.sha256(json.dumps({**key, "format": _FORMAT}, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"{name}-{key_digest}.bank"
     bank = _read(path)
-    if bank is None:
+    if bank is None or bank.skipped:
         _check_writable(folder)  # before the work is done, not after
-        _write(path, make())
+        made = make()
+        if made.skipped:
+            return made
+        _write(path, made)
         bank = _read(path)
         if bank is None:
             raise _unwritable(folder, OSError("what was written does not read back"))

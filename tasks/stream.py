@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
+_NAMES = "surrogateescape"  # of files that are no UTF-8
+
 
 def stream(seed: int, *names: str | int) -> torch.Generator:
     """A CPU generator that depends on `seed` and `names` only.
@@ -33,12 +35,12 @@ def streams(seed: int, names: Sequence[str | int], numbers: Iterable[str | int])
     rng, start = torch.Generator(), _key((seed, *names))
     for number in numbers:
         key = start.copy()
-        key.update(f"/{number}".encode())
+        key.update(f"/{number}".encode(errors=_NAMES))
         yield rng.manual_seed(_seed(key))
 
 
 def _key(names: Sequence[str | int]) -> "hashlib._Hash":
-    return hashlib.sha256("/".join(map(str, names)).encode())
+    return hashlib.sha256("/".join(map(str, names)).encode(errors=_NAMES))
 
 
 def _seed(key: "hashlib._Hash") -> int:

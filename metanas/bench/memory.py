@@ -1,10 +1,14 @@
 """The memory that a piece of work needs at its peak."""
 
 import multiprocessing
+import os
 import resource
+import signal
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from threading import Thread
 
 import torch
 
@@ -26,7 +30,7 @@ def peak_bytes(work: Callable[[], object], device: str = "cpu") -> int:
     release_freed_memory()
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_grow, args=(work, there))
+    process = context.Process(target=_grow, args=(work, there, os.getpid()), daemon=True)
     process.start()
     there.close()
     try:
@@ -34,13 +38,22 @@ def peak_bytes(work: Callable[[], object], device: str = "cpu") -> int:
     except EOFError as error:
         raise RunError("a process that measures memory has died, perhaps for lack of it; use --quick") from error
     finally:
+        process.kill()  # it has answered, or nobody waits for its answer any more
         process.join()
 
 
-def _grow(work: Callable[[], object], answer: Connection) -> None:
+def _grow(work: Callable[[], object], answer: Connection, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's affair
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
     before = _resident()
     work()
     answer.send(_resident() - before)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(0)
 
 
 def _resident() -> int:

@@ -50,9 +50,11 @@ class Data:
     def __post_init__(self) -> None:
         between("data.resolution", self.resolution, 8, 512)
         for name in self.mix:
-            if name not in CARDS or name == self.source:
+            if name not in CARDS or name == self.source or self.mix.count(name) > 1:
                 others = [known for known in CARDS if known != self.source]
-                raise ConfigError(f"data.mix names further sources, some of {', '.join(others)}, got {name!r}")
+                raise ConfigError(
+                    f"data.mix names further sources, each once, some of {', '.join(others)}, got {name!r}"
+                )
         for key, name in [("data.source", self.source), *(("data.mix", name) for name in self.mix)]:
             if self.split == "random" and CARDS[name].split is None:
                 raise ConfigError(

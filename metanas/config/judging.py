@@ -129,7 +129,8 @@ class Evaluate:
     """Rows of the comparison beside that of the deployed network, e.g. [prior_child]; without any all that differ. A
     random cell for each task takes the longest, because each is another network."""
     chunk: int = 8
-    """Episodes scored in one call, in one process."""
+    """Episodes scored in one call, in one process. Random and sampled cells are drawn for a call at once, so that
+    another number draws others."""
     timed: int = 10
     """Episodes that are also adapted one at a time, for the seconds a task."""
     checkpoint: Literal["best", "last"] = "best"

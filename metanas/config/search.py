@@ -158,6 +158,8 @@ class Search:
                 f"search.stage_ops must begin with {ALL_OPS}, all operations, never grow, and end with 3 or more, got "
                 f"{self.stage_ops}"
             )
+        for cells in self.stage_cells:
+            between("search.stage_cells", cells, 3, 64)
         if not all(0 <= drop < 1 for drop in self.stage_drop):
             raise ConfigError(f"search.stage_drop must hold numbers in [0, 1), got {self.stage_drop}")
         if self.most_skips is not None:
@@ -187,6 +189,10 @@ class SearchExperiment:
         check_name(self.name)
         if self.space.genotype:
             raise ConfigError(f"a search chooses: space.genotype must be [], got {self.space.genotype}")
+        if self.space.is_fixed:
+            raise ConfigError(
+                f"a search chooses: expected space.kind=darts or another one with choices, got {self.space.kind}"
+            )
         if self.search.stage_cells and (self.space.kind, self.space.cells, self.space.partial) != ("darts", None, 1):
             raise ConfigError(
                 "a search in stages needs space.kind=darts space.cells=null space.partial=1, got "

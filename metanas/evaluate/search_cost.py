@@ -86,13 +86,16 @@ def _supernet_figure(searches: Sequence[Searched]) -> Html:
     caption = (
         "Accuracy of the supernet on the validation half after every epoch. Seconds of meta-training are not in it."
     )
-    courses = {
-        one.title: [
-            (float(row["search/seconds"]), float(row["search/epoch"]), 100 * float(row["search/acc"]))
-            for row in one.rows
-        ]
+    courses = [
+        (
+            one.title,
+            [
+                (float(row["search/seconds"]), float(row["search/epoch"]), 100 * float(row["search/acc"]))
+                for row in one.rows
+            ],
+        )
         for one in searches
-    }
+    ]
     return figure(cost_curves(courses, "validation accuracy (%)"), "accuracy against cost", caption)
 
 
@@ -101,10 +104,11 @@ def _true_figure(searches: Sequence[Searched]) -> Html:
         "What the cell that the logits prefer is worth, before the search and after every epoch: test accuracy on "
         "CIFAR-10 by the table of NAS-Bench-201, which the search has not seen."
     )
-    courses = {}
+    courses = []
     for one in searches:
         times = [(0.0, 0.0), *((float(row["search/seconds"]), float(row["search/epoch"])) for row in one.rows)]
-        courses[one.title] = [(*time, 100 * accuracy) for time, accuracy in zip(times, _course(one), strict=True)]
+        course = [(*time, 100 * accuracy) for time, accuracy in zip(times, _course(one), strict=True)]
+        courses.append((one.title, course))
     return figure(cost_curves(courses, "true test accuracy (%)"), "true accuracy against cost", caption)
 
 
@@ -114,16 +118,16 @@ def _course(one: Searched) -> Sequence[float]:
     return data["data"]["cifar10"]["accuracy_course"] if "data" in data else []
 
 
-def cost_curves(courses: Mapping[str, Sequence[tuple[float, float, float]]], label: str) -> "Figure":
+def cost_curves(courses: Sequence[tuple[str, Sequence[tuple[float, float, float]]]], label: str) -> "Figure":
     """Percentages over the seconds and over the epochs, a line for each of at most `MOST` searches.
 
     Args:
-        courses: by title (seconds, epoch, percentage).
+        courses: titles and their (seconds, epoch, percentage).
         label: of the vertical axis.
     """
     drawn = blank(11.0, 3.4)
     for axis, (axes, name) in enumerate(zip(drawn.subplots(1, 2, sharey=True), ("seconds", "epoch"), strict=True)):
-        for colour, (title, course) in zip(COLOURS, courses.items(), strict=False):
+        for colour, (title, course) in zip(COLOURS, courses, strict=False):
             places, values = [point[axis] for point in course], [point[2] for point in course]
             axes.plot(places, values, color=colour, label=title, linewidth=1.6, marker="o", markersize=3)
         style(axes, name, label if axis == 0 else "")

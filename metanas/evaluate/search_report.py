@@ -69,6 +69,11 @@ def _finished(result: Record) -> list[Html]:
         ("found cells, inherited weights", percent(result["accuracy_child"])),
         ("random cells, inherited weights (mean)", percent(result["accuracy_random"])),
     ]
+    chosen = (
+        "The training half alone has chosen the cells"
+        if result["method"] == "snas"
+        else "The validation half has chosen the cells, so none of these is a test accuracy"
+    )
     warning = f"Signs of a collapse: {'; '.join(signs)}." if signs else "No sign of a collapse."
     return [
         page.headline(
@@ -79,10 +84,7 @@ def _finished(result: Record) -> list[Html]:
         page.facts(known),
         page.paragraph(warning),
         page.table(("network, on the validation half", "accuracy"), networks, 1),
-        page.paragraph(
-            "The validation half has chosen the cells, so none of these is a test accuracy; inherited weights were "
-            "trained in the mixture, not in the decoded network."
-        ),
+        page.paragraph(f"{chosen}; inherited weights were trained in the mixture, not in the decoded network."),
     ]
 
 

@@ -16,6 +16,8 @@ from metanas.evaluate.wording import count, percent, plain, seconds
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SPREAD = "spread.json"
+"""What a training has that was repeated with several seeds, beside the directories `seed-N` of these."""
 MARKERS = "osD^"
 MOST = len(COLOURS) * len(MARKERS)
 """Trainings that one figure can tell apart."""
@@ -59,12 +61,12 @@ class Training(NamedTuple):
 
 
 def training_of(path: Path) -> Training:
-    """The finished trainings of a run directory, or of a directory with one for each seed.
+    """The finished training of a run directory, or those that `SPREAD` names where one was repeated with several seeds.
 
     Raises:
         RunError: there is none.
     """
-    files = [path / "result.json"] if (path / "result.json").is_file() else sorted(path.glob("seed-*/result.json"))
+    files = [path / "result.json"] if (path / "result.json").is_file() else _seeds(path)
     results = [record(file) for file in files]
     if not results or any("test_error" not in result for result in results):
         raise RunError(
@@ -72,6 +74,12 @@ def training_of(path: Path) -> Training:
             f"{'something else' if results else 'none'}; give what metanas retrain has written"
         )
     return Training(path.resolve().name, results)
+
+
+def _seeds(path: Path) -> list[Path]:
+    if not (path / SPREAD).is_file():
+        return []
+    return [path / f"seed-{seed}" / "result.json" for seed in cast(list[int], record(path / SPREAD)["seeds"])]
 
 
 def compared(trainings: Sequence[Training]) -> Html:

@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from metanas.evaluate.accuracy import predictions
 from metanas.objective import Classification
 from metanas.params import MetaParams, of_task
 from metanas.problem import children
+from metanas.run import build_data
 from metanas.run.directory import RunDirectory
 from metanas.run.posterior_files import posterior_files
 from metanas.run.restore import restore
@@ -29,10 +31,14 @@ from metanas.spaces.cost import Cost
 from metanas.spaces.draw import draw_cells
 from metanas.spaces.space import Genotype
 from metanas.strategies.posterior import Posterior
+from tasks.decode import Decoder
 from tasks.duplicates import equal_images
 from tasks.episode import Batch
 from tasks.sources.folder import Decoded, is_labelled, read_folder, read_unlabelled
 from tasks.stream import stream
+
+OPTIONAL = {"cell.svg", "posterior.json", "posterior.png"}
+"""Files that not every task has."""
 
 
 class Network(NamedTuple):
@@ -59,6 +65,8 @@ class Adapted:
     """On the query images; None when they have no labels or there are none."""
     predicted: int
     """Rows of predictions.csv."""
+    files: tuple[str, ...]
+    """Names of what was written."""
 
 
 def adapt(
@@ -86,14 +94,16 @@ def adapt(
             Otherwise each prediction depends on the support set and its own image only.
     """
     bench, state, *_ = restore(directory, experiment)
-    labelled = read_folder(support, bench.spec.image)
+    decoder = Decoder(bench.spec.image, skip_corrupt=experiment.data.skip_corrupt)
+    labelled = read_folder(support, decoder)
     classes = tuple(labelled)
     if len(classes) > bench.spec.n_way:
         raise ConfigError(
             f"{support} has {len(classes)} classes, the run {directory.path} can tell {bench.spec.n_way} apart; "
             f"remove classes, or meta-train with task.n_way={len(classes)}"
         )
-    questions = _questions(query, labelled, bench.spec.image, classes)
+    questions = _questions(query, labelled, decoder, classes)
+    build_data.say_skipped(str(support), decoder.skipped)
     if query is not None:
         _refuse_seen(query, labelled, questions)
     _check_out(out)
@@ -119,7 +129,8 @@ def adapt(
     guesses = [classes[max(range(len(classes)), key=row.__getitem__)] for row in probabilities]
     known = [guess == truth for guess, truth in zip(guesses, truths, strict=True) if truth is not None]
     size = bench.cost(network.objective.net, len(classes))
-    _write(out, bench, network, classes, _table(paths, guesses, truths, probabilities, classes), size)
+    files = _files(bench, network, classes, _table(paths, guesses, truths, probabilities, classes), size)
+    _write(out, files)
     return Adapted(
         network,
         classes,
@@ -127,6 +138,7 @@ def adapt(
         size,
         sum(known) / len(known) if known and query is not None else None,
         len(paths),
+        tuple(files),
     )
 
 
@@ -146,13 +158,13 @@ Question = tuple[Path, Tensor, str | None]
 
 
 def _questions(
-    query: Path | None, labelled: dict[str, Decoded], image: tuple[int, int, int], classes: tuple[str, ...]
+    query: Path | None, labelled: dict[str, Decoded], decoder: Decoder, classes: tuple[str, ...]
 ) -> list[Question]:
     if query is None:
         return [(path, pixels, name) for name, images in labelled.items() for path, pixels in images]
     if not is_labelled(query):
-        return [(path, pixels, None) for path, pixels in read_unlabelled(query, image)]
-    found = read_folder(query, image, least_classes=1)
+        return [(path, pixels, None) for path, pixels in read_unlabelled(query, decoder)]
+    found = read_folder(query, decoder, least_classes=1)
     unknown = sorted(set(found) - set(classes))
     if unknown:
         raise ConfigError(
@@ -204,7 +216,8 @@ def _check_out(out: Path) -> None:
         raise RunError(f"{out} cannot be written: {reason}; choose another --out")
 
 
-def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> None:
+def _files(bench: Workbench, network: Network, classes: tuple[str, ...], table: str, size: Cost) -> dict[str, bytes]:
+    """What is written, by name: the first three always, those of `OPTIONAL` where there are cells and posteriors."""
     is_decoded = bench.experiment.adapt.strategy != "uniform"  # which chooses no cell
     cells = bench.space.cells(network.genotype) if is_decoded else {}
     description = {
@@ -225,17 +238,25 @@ def _write(out: Path, bench: Workbench, network: Network, classes: tuple[str, ..
     tensors = network.params.weights | {f"arch.{kind}": logits for kind, logits in network.params.arch.items()}
     weights = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     files = {
-        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(description["genotype"])}),
-        "predictions.csv": table.encode(),
         "genotype.json": (json.dumps(description, indent=1) + "\n").encode(),
+        "weights.safetensors": save_weights(weights, {"genotype": json.dumps(description["genotype"])}),
+        "predictions.csv": table.encode(errors="surrogateescape"),  # names of files as they are
     }
     if cells:
-        files["cell.svg"] = draw_cells(cells, bench.space.wiring, "cell of " + ", ".join(classes)).encode()
+        drawn = draw_cells(cells, bench.space.wiring, "cell of " + ", ".join(classes))
+        files["cell.svg"] = drawn.encode(errors="replace")
     if network.posterior is not None:
         experiment = bench.experiment
         files |= posterior_files(network.posterior, experiment.adapt.cells, stream(experiment.seed, "posterior"))
+    return files
+
+
+def _write(out: Path, files: Mapping[str, bytes]) -> None:
+    """Writes `files`, and removes what an earlier task has left that this one has not."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for name in OPTIONAL - files.keys():
+            (out / name).unlink(missing_ok=True)
         for name, content in files.items():
             write_atomically(out / name, content)
     except OSError as error:

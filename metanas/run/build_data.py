@@ -28,15 +28,15 @@ def dataset(data: Data) -> Dataset:
     read = _read(data)
     read = replace(read, split=divided(read.split, data))
     found = with_channels(without_duplicates(read) if data.drop_duplicates else read, data.channels)
-    if found.bank.skipped:
-        _LOG.warning(
-            "%s: left out %d file%s that cannot be read, first %s",
-            data.source,
-            len(found.bank.skipped),
-            "" if len(found.bank.skipped) == 1 else "s",
-            found.bank.skipped[0],
-        )
+    say_skipped(data.source, found.bank.skipped)
     return rotations(found) if data.rotations else found
+
+
+def say_skipped(where: str, files: Sequence[str]) -> None:
+    """Warns of files that were left out because they cannot be read, where there are any."""
+    if files:
+        plural = "" if len(files) == 1 else "s"
+        _LOG.warning("%s: left out %d file%s that cannot be read, first %s", where, len(files), plural, files[0])
 
 
 def divided(split: ClassSplit, data: Data) -> ClassSplit:

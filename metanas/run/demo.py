@@ -1,5 +1,6 @@
 """The demonstration: everything that metanas is for, on built-in data, in a few minutes on two CPU cores."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from metanas.config import Experiment
@@ -39,6 +40,10 @@ def write_example(experiment: Experiment, folder: Path) -> None:
     """Writes test episode 0 as a person would bring it: folders of pictures, one a class."""
     bank = build_data.dataset(experiment.data)["test"]
     spec = build_data.judged_spec(experiment)
+    if experiment.task.varied:  # its shape is the largest one, which not every class has images for
+        fewest = int(bank.counts.min())
+        k_shot = min(spec.k_shot, fewest - 1)
+        spec = replace(spec, k_shot=k_shot, n_query=min(spec.n_query, fewest - k_shot))
     sampler = EpisodeSampler(bank, spec, experiment.seed)
     for rows in sampler.rows([0])[0].tolist():
         name = _class_of(bank, rows[0]).replace("/", "-")

@@ -59,15 +59,26 @@ class RunDirectory:
         """Whether a run was started here."""
         return self.config.is_file()
 
-    def create(self, experiment: AnyExperiment) -> None:
-        """Makes the directory of a new run and writes what defines it."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.config, dump_experiment(experiment).encode())
-        except OSError as error:
-            raise RunError(
-                f"the run directory {self.path} cannot be written: {error.strerror}; choose another one with --out"
-            ) from error
+    @contextmanager
+    def begun(self, experiment: AnyExperiment, *, resume: bool) -> Iterator[None]:
+        """Holds the run for this process; a new one, without `resume`, gets its directory and what defines it first.
+
+        Raises `RunError` where another process writes here, or has begun a run here in the meantime.
+        """
+        if not resume:
+            with self._written():
+                self.path.mkdir(parents=True, exist_ok=True)
+        with self.locked():
+            if not resume:
+                self.check_free()  # also of a run that has begun, and ended, since anybody looked
+                with self._written():
+                    write_atomically(self.config, dump_experiment(experiment).encode())
+            yield
+
+    def check_free(self) -> None:
+        """Raises `RunError` where there is a run already."""
+        if self.exists:
+            raise RunError(f"{self.path} holds a run already; continue it with --resume or choose another --out")
 
     def experiment(self, overrides: Sequence[str] = ()) -> Experiment:
         """The configuration of this run, with `overrides` of what may differ after meta-training."""
@@ -128,11 +139,8 @@ class RunDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the run for this process; raises `RunError` that names the holder when another one writes here."""
-        path = self.path / "lock"
-        try:
-            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held until the run ends
-        except OSError as error:
-            raise RunError(f"the run directory {self.path} cannot be written: {error.strerror}") from error
+        with self._written():
+            file = open(self.path / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - held until the run ends
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,6 +154,16 @@ class RunDirectory:
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield  # the file stays: a lock that is removed while held can be held twice
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Turns what keeps a file from being written into a `RunError`."""
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"the run directory {self.path} cannot be written: {error.strerror}; choose another one with --out"
+            ) from error
 
 
 def _commit() -> str | None:

@@ -180,7 +180,7 @@ def _track(directory: RunDirectory, experiment: Experiment, result: Result) -> N
     numbers = {key: value for key, value in scalars.items() if isinstance(value, float)}
     exit_code = 1
     try:
-        trackers.log({"eval/episode": experiment.evaluate.episodes, **numbers})
+        trackers.log({"eval/episode": cast(int, result["episodes"]), **numbers})
         trackers.artifact("result", "result", directory.result, ("latest",))
         exit_code = 0
     finally:

@@ -53,9 +53,7 @@ def explore(experiment: Exploration, directory: RunDirectory, *, resume: bool = 
     run = _Exploration(experiment, directory)
     plain = saved(directory) if resume else None
     state = Explored(()) if plain is None else _from_plain(plain)
-    if not resume:
-        directory.create(experiment)
-    with directory.locked():
+    with directory.begun(experiment, resume=resume):
         directory.write_environment({"resumed_at": state.iteration or None})
         return run.run(state, quiet=quiet, resume=resume)
 

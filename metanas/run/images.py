@@ -47,7 +47,7 @@ def image_split(data: Data) -> ImageSplit:
             f"data.source must be divided by image, one of {', '.join(IMAGE_READERS)}, got {data.source}, whose "
             "classes are divided"
         )
-    for key in ("rotations", "skip_corrupt"):
+    for key in ("rotations", "skip_corrupt", "drop_duplicates"):
         if getattr(data, key):
             raise ConfigError(f"data.{key} must be false for data.source={data.source}, which is divided by image")
     return IMAGE_READERS[data.source](data_root(data.root), data.resolution, cache_root())

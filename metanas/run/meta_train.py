@@ -56,10 +56,9 @@ def meta_train(experiment: Experiment, directory: RunDirectory, *, resume: bool 
     if not state.iteration:
         state = state._replace(reference=draw_reference(experiment, data))
     bench = bench.with_reference(state.reference)
-    if not resume:
-        directory.create(experiment)
-        record(directory, experiment, data)
-    with directory.locked():
+    with directory.begun(experiment, resume=resume):
+        if not resume:
+            record(directory, experiment, data)
         directory.write_environment({"threads": build.processes(experiment), "resumed_at": state.iteration or None})
         _Loop(bench, learner, train, validation, directory).run(state, quiet=quiet, resume=resume)
 

@@ -5,6 +5,7 @@ The record is written when a training begins, because what it names may be gone 
 
 import json
 from pathlib import Path
+from typing import cast
 
 from metanas.config.retrain import RetrainExperiment
 from metanas.config.search import SearchExperiment
@@ -45,7 +46,19 @@ def origin(given: str) -> Origin:
 def read_origin(directory: RunDirectory) -> Origin:
     """What the training there has recorded; that of a text where there is no record."""
     path = directory.path / FILE
-    return _record(path) if path.is_file() else {"kind": "text", "name": ""}
+    found = _record(path) if path.is_file() else {"kind": "text", "name": ""}
+    return {key: value for key, value in found.items() if key != "given"}
+
+
+def write_origin(directory: RunDirectory, found: Origin, given: str) -> None:
+    """Records where the cells of a training come from, and how they were given."""
+    directory.write_json(FILE, found | {"given": given})
+
+
+def read_given(directory: RunDirectory) -> str | None:
+    """How the cells of the training there were given when it began; None where that is not recorded."""
+    path = directory.path / FILE
+    return cast(str | None, _record(path).get("given")) if path.is_file() else None
 
 
 def _record(path: Path) -> Origin:

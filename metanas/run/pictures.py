@@ -89,8 +89,11 @@ def draw_cell_genotype(cells: CellGenotype, path: Path, title: str) -> None:
     """Draws published or found cells as an SVG file."""
     path.parent.mkdir(exist_ok=True)
     edges = {kind: graph.edges for kind, graph in zip(KINDS, cells, strict=True)}
-    nodes = max(len(graph.edges) // 2 for graph in cells)
-    write_atomically(path, draw_cells(edges, Wiring(inputs=2, nodes=nodes), title).encode())
+    wiring = {
+        kind: Wiring(inputs=2, nodes=len(graph.edges) // 2, outputs=graph.concat)
+        for kind, graph in zip(KINDS, cells, strict=True)
+    }
+    write_atomically(path, draw_cells(edges, wiring, title).encode())
 
 
 def _probabilities(logits: Mapping[str, Tensor]) -> dict[str, Nested]:

@@ -6,12 +6,11 @@ from statistics import mean, stdev
 from typing import cast
 
 from metanas.config.retrain import RetrainExperiment
+from metanas.errors import RunError
 from metanas.evaluate.spread_report import write_spread_report
+from metanas.evaluate.training_cost import SPREAD
 from metanas.run.directory import RunDirectory
 from metanas.run.retrain import Result, retrain
-
-FILE = "spread.json"
-"""What the seeds have in common, in the directory that holds them."""
 
 
 def repeat(
@@ -25,10 +24,15 @@ def repeat(
         The test errors by seed, their mean, and their standard deviation.
 
     Raises:
-        As `metanas.run.retrain.retrain`, whose arguments these are, but for `seeds`, 2 or more.
+        As `metanas.run.retrain.retrain`, whose arguments these are, but for `seeds`, 2 or more; and RunError where
+        `path` holds a training of its own.
     """
+    if RunDirectory(path).exists:
+        raise RunError(f"{path} holds a run of one seed; give several seeds a directory of their own with --out")
     numbers = range(experiment.seed, experiment.seed + seeds)
     directories = {seed: RunDirectory(path / f"seed-{seed}") for seed in numbers}
+    for directory in () if resume else directories.values():
+        directory.check_free()  # all, before the first one is trained
     results = {}
     for seed, directory in directories.items():
         one = replace(experiment, seed=seed)
@@ -44,6 +48,6 @@ def repeat(
         "macs": [result["macs"] for result in results.values()],
         "seconds": sum(cast(float, result["seconds"]) for result in results.values()),
     }
-    RunDirectory(path).write_json(FILE, spread)
+    RunDirectory(path).write_json(SPREAD, spread)
     write_spread_report(path)
     return spread

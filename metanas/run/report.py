@@ -11,8 +11,8 @@ from metanas.evaluate.report import write_report
 from metanas.evaluate.retrain_report import write_retrain_report
 from metanas.evaluate.search_report import write_search_report
 from metanas.evaluate.spread_report import write_spread_report
+from metanas.evaluate.training_cost import SPREAD
 from metanas.run.directory import RunDirectory
-from metanas.run.repeat import FILE
 
 
 def report(directory: RunDirectory, beside: Sequence[RunDirectory] = ()) -> Path:
@@ -39,7 +39,7 @@ def report(directory: RunDirectory, beside: Sequence[RunDirectory] = ()) -> Path
     others = [other.path for other in beside]
     if kind is RetrainExperiment:
         return write_retrain_report(directory.path, others)
-    if kind is None and (directory.path / FILE).is_file():
+    if kind is None and (directory.path / SPREAD).is_file():
         return write_spread_report(directory.path, others)
     if beside:
         raise RunError(

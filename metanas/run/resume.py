@@ -23,9 +23,9 @@ def check_directory(
         resume: whether a run is to be continued.
         harmless: parts of the configuration that change no bit of the result, and may differ.
     """
-    if directory.exists and not resume:
-        raise RunError(f"{directory.path} holds a run already; continue it with --resume or choose another --out")
-    if resume:
+    if not resume:
+        directory.check_free()
+    else:
         found = changes(directory.same_kind(experiment), experiment)
         changed = [f"{k}: {before} -> {now}" for k, (before, now) in found.items() if k.split(".")[0] not in harmless]
         if changed:

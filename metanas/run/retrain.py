@@ -16,7 +16,7 @@ from metanas.run.build_retrain import RetrainBench
 from metanas.run.directory import RunDirectory
 from metanas.run.given_cells import given_cells
 from metanas.run.loop import drive, tracked
-from metanas.run.origin import FILE, Origin, origin, read_origin
+from metanas.run.origin import Origin, origin, read_given, read_origin, write_origin
 from metanas.run.pictures import draw_cell_genotype
 from metanas.run.resume import check_directory, save, saved
 from metanas.run.retrain_state import Retrained, begin, from_plain, to_plain
@@ -55,11 +55,14 @@ def retrain(
     plain = saved(directory) if resume else None
     found = origin(given) if not resume else read_origin(directory)
     state = begin(bench) if plain is None else from_plain(plain, bench)
-    if not resume:
-        directory.create(experiment)
-        directory.write_json(FILE, found)
-    with directory.locked():
-        extra = {"given": given, "threads": torch.get_num_threads(), "resumed_at": state.iteration or None}
+    with directory.begun(experiment, resume=resume):
+        if not resume:
+            write_origin(directory, found, given)
+        extra = {
+            "given": read_given(directory) or given,
+            "threads": torch.get_num_threads(),
+            "resumed_at": state.iteration or None,
+        }
         directory.write_environment(extra)
         return _Retraining(bench, directory, found).run(state, quiet=quiet, resume=resume)
 

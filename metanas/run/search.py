@@ -57,9 +57,7 @@ def search(
     bench = SearchBench.of(experiment) if plain is None else SearchBench.of(experiment, stage_of(plain))
     score = table_score(experiment)  # now, so that a damaged table is no surprise after hours
     state = _begin(bench) if plain is None else _load(bench, plain)
-    if not resume:
-        directory.create(experiment)
-    with directory.locked():
+    with directory.begun(experiment, resume=resume):
         extra = {"threads": torch.get_num_threads(), "resumed_at": state.iteration or None}
         directory.write_environment(extra)
         return _Search(bench, directory, score).run(state, quiet=quiet, resume=resume)
@@ -195,7 +193,7 @@ class _Search:
             "eigenvalues": list(state.eigenvalues),
             "collapse": signs(ratios, state.eigenvalues),
             "start": experiment.start,
-            "start_seconds": start_seconds(experiment.start),
+            "start_seconds": state.start_seconds,
             "seed": experiment.seed,
             "device": bench.device.type,
         }
@@ -231,7 +229,7 @@ class _Search:
 def _begin(bench: SearchBench) -> Searched:
     params = start(bench)
     history = {kind: logits.cpu()[None] for kind, logits in params.arch.items()}
-    return Searched(bench.searcher.init(params), 0, 0.0, history)
+    return Searched(bench.searcher.init(params), 0, 0.0, history, start_seconds=start_seconds(bench.experiment.start))
 
 
 def _load(bench: SearchBench, plain: dict[str, object]) -> Searched:

@@ -29,6 +29,8 @@ class Searched(NamedTuple):
     """Metrics of the steps of the epoch at hand."""
     stage: Stage = Stage()
     """The stage at hand."""
+    start_seconds: float | None = None
+    """How long the run that it began from had meta-trained by then."""
 
 
 def to_plain(state: Searched, experiment: SearchExperiment) -> dict[str, object]:
@@ -43,6 +45,7 @@ def to_plain(state: Searched, experiment: SearchExperiment) -> dict[str, object]
         "window": list(state.window),
         "stage": state.stage.number,
         "kept": state.stage.kept,
+        "start_seconds": state.start_seconds,
         "torch": str(torch.__version__),
         "params/weights": search.params.weights,
         "params/arch": search.params.arch,
@@ -79,6 +82,7 @@ def from_plain(plain: dict[str, object], device: torch.device) -> Searched:
             tuple(cast(list[float], plain["eigenvalues"])),
             tuple(cast(list[Metrics], plain["window"])),
             stage_of(plain),
+            cast(float | None, plain.get("start_seconds")),
         )
     except KeyError as error:
         raise CheckpointError(f"the checkpoint is not one of a search: it lacks {error}") from error

@@ -86,15 +86,13 @@ def _uncertainty(result: Result) -> str:
 def adapted_lines(found: Adapted, out: Path) -> str:
     """What `adapt` did."""
     judged = "" if found.accuracy is None else f", query accuracy {100 * found.accuracy:.1f} %"
-    further = ", cell.svg" if found.network.genotype else ""
     uncertainty = ""
     if found.network.posterior is not None:
-        further += ", posterior.json, posterior.png"
         uncertainty = f", posterior entropy {found.network.posterior.mean_entropy():.2f} nats an edge"
     return (
         f"adapted to {len(found.classes)} classes in {found.seconds:.2f} s: {found.cost.params:,} parameters, "
         f"{found.cost.macs:,} MACs an image{judged}{uncertainty}\n"
-        f"written: {out} (genotype.json, weights.safetensors, predictions.csv{further})"
+        f"written: {out} ({', '.join(found.files)})"
     )
 
 

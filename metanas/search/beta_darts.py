@@ -25,5 +25,5 @@ def beta_darts(net: nn.Module, space: SearchSpace, sgd: Sgd, adam: Adam) -> Bile
 
 
 def smooth_max(arch: Params) -> Tensor:
-    """Mean over the edges of log sum exp(logits), shape []."""
-    return torch.cat([torch.logsumexp(logits, -1) for logits in arch.values()]).mean()
+    """Mean over the edges, and pairs of inputs where they have logits, of log sum exp(logits), shape []."""
+    return torch.cat([torch.logsumexp(logits, -1).reshape(-1) for logits in arch.values()]).mean()

@@ -17,14 +17,19 @@ def skip_ratios(cells: Mapping[str, Sequence[CellEdge]]) -> dict[str, float]:
 
 
 def is_sharp(eigenvalues: Sequence[float]) -> bool:
-    """Whether the mean of the last five eigenvalues exceeds 1.3 times the mean four evaluations earlier.
+    """Whether the mean size of the last five eigenvalues exceeds 1.3 times that of four evaluations earlier.
+
+    The dominant one is that of the largest size, and may be negative.
 
     >>> is_sharp([1.0] * 9), is_sharp([1.0] * 5 + [2.0] * 4)
+    (False, True)
+    >>> is_sharp([-1.0] * 9), is_sharp([-1.0] * 5 + [-2.0] * 4)
     (False, True)
     """
     if len(eigenvalues) < WINDOW + LAG:
         return False
-    now, before = eigenvalues[-WINDOW:], eigenvalues[-WINDOW - LAG : -LAG]
+    sizes = [abs(eigenvalue) for eigenvalue in eigenvalues]
+    now, before = sizes[-WINDOW:], sizes[-WINDOW - LAG : -LAG]
     return sum(now) / WINDOW > GROWTH * sum(before) / WINDOW
 
 

@@ -39,4 +39,4 @@ def anchor(arch: Params) -> Tensor:
         # the logarithms of the two normalisers, and the mean of (c - 1) log gate: nothing where c is 1
         distance = torch.lgamma(total) - torch.lgamma(c).sum(-1) - torch.lgamma(there.sum(-1).to(total))
         found.append(distance + ((c - 1) * (torch.digamma(c) - torch.digamma(total)[..., None])).sum(-1))
-    return torch.cat(found).sum()
+    return torch.cat([one.reshape(-1) for one in found]).sum()

@@ -6,17 +6,17 @@ from html import escape
 from metanas.spaces.raster import cells_png as cells_png
 from metanas.spaces.space import CellEdge as CellEdge
 from metanas.spaces.space import Wiring as Wiring
-from metanas.spaces.staircase import CLEAR, FAMILIES, INK, MARGIN, TINTS, Box, Wire, lay_out_page
+from metanas.spaces.staircase import CLEAR, FAMILIES, INK, MARGIN, TINTS, Box, Wire, Wirings, lay_out_page
 
 _FONT = "Inter, Helvetica Neue, Helvetica, Arial, sans-serif"
 
 
-def draw_cells(cells: Mapping[str, Sequence[CellEdge]], wiring: Wiring, title: str = "") -> str:
+def draw_cells(cells: Mapping[str, Sequence[CellEdge]], wiring: Wirings, title: str = "") -> str:
     """The cells as one self-contained SVG text.
 
     Args:
         cells: edges by kind of cell, e.g. "normal" and "reduction".
-        wiring: how many states the cells have, and which are their inputs and outputs.
+        wiring: how many states the cells have, and which are their inputs and outputs; of all, or by kind.
         title: a line above the cells.
 
     Raises:

@@ -106,10 +106,10 @@ def _concat(values: dict[str, ast.expr], name: str) -> tuple[int, ...]:
     value = values[name]
     match value:
         case ast.Call(func=ast.Name(id="range"), args=[first, last], keywords=[]):
-            span = range(_integer(first, name), _integer(last, name))
-            if len(span) > LONGEST:
+            begin, end = _integer(first, name), _integer(last, name)
+            if end - begin > LONGEST:
                 raise GenotypeError(f"{name}: expected nodes of the cell, got {_source(value)}")
-            return tuple(span)
+            return tuple(range(begin, end))
     nodes = _items(value, name, "a list of nodes or range(2, n)")
     return tuple(_integer(node, f"{name}[{position}]") for position, node in enumerate(nodes))
 

@@ -80,7 +80,7 @@ class NasBench201:
     @property
     def wiring(self) -> Wiring:
         """See `SearchSpace`."""
-        return Wiring(inputs=1, nodes=NODES, is_concatenated=False, first_node=1)
+        return Wiring(inputs=1, nodes=NODES, outputs=(NODES,), first_node=1)
 
     def supernet(self, spec: TaskSpec) -> nn.Module:
         """See `SearchSpace`."""

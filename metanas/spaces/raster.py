@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metanas.spaces.space import CellEdge, Wiring
-from metanas.spaces.staircase import CLEAR, FAMILIES, INK, MARGIN, TINTS, Box, Wire, lay_out_page
+from metanas.spaces.space import CellEdge
+from metanas.spaces.staircase import CLEAR, FAMILIES, INK, MARGIN, TINTS, Box, Wire, Wirings, lay_out_page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 
 
-def cells_png(cells: Mapping[str, Sequence[CellEdge]], wiring: Wiring, path: Path, title: str = "") -> None:
+def cells_png(cells: Mapping[str, Sequence[CellEdge]], wiring: Wirings, path: Path, title: str = "") -> None:
     """Write the picture of `draw_cells` as a PNG file, two pixels per unit of the SVG.
 
     Raises:

@@ -47,8 +47,8 @@ class Wiring(NamedTuple):
     """States before the nodes: the outputs of as many cells before."""
     nodes: int
     """Intermediate states."""
-    is_concatenated: bool = True
-    """Whether all nodes together are the output, or the last one alone."""
+    outputs: tuple[int, ...] | None = None
+    """States that are the output, concatenated where they are several; None: all nodes."""
     first_node: int = 0
     """The number that publications give to the first node."""
 

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from metanas.errors import GenotypeError
 from metanas.spaces.space import CellEdge, Wiring
 
+Wirings = Wiring | Mapping[str, Wiring]
+"""Of all cells, or of each kind of cell."""
+
 MARGIN = 26.0
 """Free space around a panel, and where its text begins."""
 
@@ -140,10 +143,11 @@ def lay_out(name: str, edges: Sequence[CellEdge], wiring: Wiring) -> Panel:
             branches.append(Wire((left + _PILL, y), (state.x, y), colour))
         states.append(state)
         top += state.height + _GAP
-    leaving = states[inputs:] if wiring.is_concatenated else states[-1:]
+    outputs = tuple(range(inputs, end)) if wiring.outputs is None else wiring.outputs
+    leaving = [states[output] for output in outputs]
     bottom = top - _GAP
-    out_top = _TOP if wiring.is_concatenated else states[-1].y
-    hint = "all nodes, concatenated" if wiring.is_concatenated else "the last node"
+    out_top = _TOP if wiring.outputs is None else min(state.y for state in leaving)
+    hint = ", ".join(_title(output, wiring) for output in outputs) + (", concatenated" if len(outputs) > 1 else "")
     out = Box(states[-1].x + states[-1].width + 44, out_top, 40, bottom - out_top, "c", "k", "", hint)
     outward = [Wire((s.x + s.width, s.middle[1]), (out.x, s.middle[1]), PALE) for s in leaving]
     trunks = [
@@ -155,13 +159,15 @@ def lay_out(name: str, edges: Sequence[CellEdge], wiring: Wiring) -> Panel:
     return Panel(name, out.x + out.width + MARGIN, bottom + MARGIN / 2, boxes, (*outward, *trunks, *branches))
 
 
-def lay_out_page(cells: Mapping[str, Sequence[CellEdge]], wiring: Wiring, title: str) -> Page:
+def lay_out_page(cells: Mapping[str, Sequence[CellEdge]], wiring: Wirings, title: str) -> Page:
     """Place all cells, side by side when that fits, below the title and above the legend.
 
     Raises:
         GenotypeError: an edge that does not lead from an earlier state to an intermediate one.
     """
-    panels = [lay_out(name, edges, wiring) for name, edges in cells.items()]
+    panels = [
+        lay_out(name, edges, wiring if isinstance(wiring, Wiring) else wiring[name]) for name, edges in cells.items()
+    ]
     is_row = sum(panel.width for panel in panels) <= _WIDEST
     placed: list[tuple[Panel, float, float]] = []
     x, y = 0.0, _TITLE if title else 0.0

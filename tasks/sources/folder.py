@@ -55,13 +55,13 @@ def folder(
         missing = [split for split in SPLITS if not (root / split).is_dir()]
         if missing:
             raise DataError(f"{root}: expected folders train, validation and test, got no {missing[0]}; add it")
-        decoded = {split: _read_classes(root / split, decoder) for split in SPLITS}
+        decoded = {split: read_folder(root / split, decoder) for split in SPLITS}
         classes: dict[SplitName, tuple[str, ...]] = {split: tuple(decoded[split]) for split in SPLITS}
         # The split is checked before the classes are merged, which would hide a class that is there twice.
         split = ClassSplit(classes["train"], classes["validation"], classes["test"])
         images = {label: part for parts in decoded.values() for label, part in parts.items()}
     else:
-        images = _read_classes(root, decoder)
+        images = read_folder(root, decoder)
         split = divide(tuple(images), seed)
     if not allow_duplicates:
         refuse_duplicates(root, [file for part in images.values() for file in part])
@@ -78,19 +78,15 @@ def divide(classes: tuple[str, ...], seed: int) -> ClassSplit:
     return ClassSplit(train, validation, test)
 
 
-def read_folder(path: Path, image: tuple[int, int, int], *, least_classes: int = 2) -> dict[str, Decoded]:
+def read_folder(path: Path, decoder: Decoder, *, least_classes: int = 2) -> dict[str, Decoded]:
     """Labelled images: the images of each class folder of `path`, by class name in alphabetical order.
 
     Hidden files and files that are no images by their suffix are passed over.
 
     Raises:
         DataError: when `path` is missing, has fewer than `least_classes` class folders, an empty one, images
-            beside them, or a file with an image's suffix that cannot be read.
+            beside them, or a file with an image's suffix that cannot be read and that `decoder` does not leave out.
     """
-    return _read_classes(path, Decoder(image), least_classes=least_classes)
-
-
-def _read_classes(path: Path, decoder: Decoder, *, least_classes: int = 2) -> dict[str, Decoded]:
     _require_directory(path)
     folders, loose = _folders(path), image_files(path)
     if not folders:
@@ -116,13 +112,16 @@ def _read_classes(path: Path, decoder: Decoder, *, least_classes: int = 2) -> di
     return decoded
 
 
-def read_unlabelled(path: Path, image: tuple[int, int, int]) -> Decoded:
-    """Images that lie in `path` itself, without labels; `DataError` when there is none or one is damaged."""
+def read_unlabelled(path: Path, decoder: Decoder) -> Decoded:
+    """Images that lie in `path` itself, without labels; `DataError` when there is none, or none that can be read."""
     _require_directory(path)
     images = image_files(path)
     if not images:
         raise DataError(f"{path}: expected images (png, jpg, jpeg, bmp, gif, webp, ppm), got none; add some")
-    return Decoder(image).readable(images)
+    found = decoder.readable(images)
+    if not found:
+        raise DataError(f"{path}: expected images that can be read, got none of {len(images)}; replace them")
+    return found
 
 
 def is_labelled(path: Path) -> bool:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from tasks import DataError
-from tasks.decode import decode
+from tasks.decode import Decoder, decode
 from tasks.sources.folder import divide, folder, is_labelled, read_folder, read_unlabelled
 
 IMAGE = (1, 8, 8)
@@ -28,7 +28,7 @@ def test_classes_are_read_in_the_order_of_names(tmp_path: Path) -> None:
     write(tmp_path / "dog" / "2.png", 20)
     write(tmp_path / "dog" / "1.PNG", 10)
     write(tmp_path / "cat" / "x.bmp", 30)
-    found = read_folder(tmp_path, IMAGE)
+    found = read_folder(tmp_path, Decoder(IMAGE))
     assert list(found) == ["cat", "dog"]
     assert [(file.name, int(x[0, 0, 0])) for file, x in found["dog"]] == [("1.PNG", 10), ("2.png", 20)]
     assert found["cat"][0][1].shape == IMAGE
@@ -43,7 +43,7 @@ def test_hidden_files_and_other_files_are_passed_over(tmp_path: Path) -> None:
             (tmp_path / other).write_bytes(b"no image")
     (tmp_path / ".git").mkdir()
     (tmp_path / "__MACOSX").mkdir()
-    assert {name: len(part) for name, part in read_folder(tmp_path, IMAGE).items()} == {"a": 1, "b": 1}
+    assert {name: len(part) for name, part in read_folder(tmp_path, Decoder(IMAGE)).items()} == {"a": 1, "b": 1}
 
 
 def test_three_folders_are_the_split(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_division_loses_no_class() -> None:
 def test_unlabelled_images_are_read_in_the_order_of_names(tmp_path: Path) -> None:
     write(tmp_path / "b.png", 2)
     write(tmp_path / "a.png", 1)
-    assert [int(x[0, 0, 0]) for _, x in read_unlabelled(tmp_path, IMAGE)] == [1, 2]
+    assert [int(x[0, 0, 0]) for _, x in read_unlabelled(tmp_path, Decoder(IMAGE))] == [1, 2]
     assert not is_labelled(tmp_path)
     write(tmp_path / "class" / "c.png")
     assert is_labelled(tmp_path)
@@ -138,22 +138,22 @@ def test_a_bad_folder_is_told_in_one_line(tmp_path: Path, damage: Callable[[Path
     root = tmp_path / "data"
     root.mkdir()
     damage(root)
-    for read in (read_folder, folder):
+    for read in (lambda: read_folder(root, Decoder(IMAGE)), lambda: folder(root, IMAGE)):
         with pytest.raises(DataError) as caught:
-            read(root, IMAGE)
+            read()
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
 def test_one_class_may_be_allowed(tmp_path: Path) -> None:
     one_class(tmp_path)
-    assert list(read_folder(tmp_path, IMAGE, least_classes=1)) == ["only"]
+    assert list(read_folder(tmp_path, Decoder(IMAGE), least_classes=1)) == ["only"]
 
 
 def test_no_unlabelled_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(DataError, match=r"expected images \(png, jpg, jpeg, bmp, gif, webp, ppm\), got none"):
-        read_unlabelled(tmp_path, IMAGE)
+        read_unlabelled(tmp_path, Decoder(IMAGE))
 
 
 def test_a_missing_split_folder_is_named(tmp_path: Path) -> None:

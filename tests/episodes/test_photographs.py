@@ -196,6 +196,19 @@ def test_a_corrupt_image_is_told_or_left_out(small: Callable[[str], Small], name
 
 
 @EACH
+def test_an_image_that_was_mended_is_seen(small: Callable[[str], Small], name: str, tmp_path: Path) -> None:
+    """What had to be left out is not kept in the cache."""
+    made = small(name)
+    path = next(iter(made.files.values()))[0]
+    content = path.read_bytes()
+    path.write_bytes(content[:300])
+    assert made.read(made.root, 12, tmp_path / "cache", skip_corrupt=True).bank.skipped == (str(path),)
+    path.write_bytes(content)
+    assert not made.read(made.root, 12, tmp_path / "cache", skip_corrupt=True).bank.skipped
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@EACH
 def test_a_class_without_a_readable_image_is_told(small: Callable[[str], Small], name: str) -> None:
     made = small(name)
     for path in next(iter(made.files.values())):

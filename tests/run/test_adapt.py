@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from metanas.run.adapt import Adapted, adapt
 from metanas.run.directory import RunDirectory
 from metanas.run.restore import restore
 from metanas.spaces.fewshot import PRIMITIVES
+from tasks.decode import Decoder
 from tasks.episode import Batch, Episode, TaskSpec, stack
 from tasks.sources.folder import read_folder
 
@@ -39,7 +41,7 @@ def rows_of(out: Path) -> list[dict[str, str]]:
 
 def batch_of(path: Path) -> Batch:
     """The images of class folders in alphabetical order."""
-    found = read_folder(path, IMAGE)
+    found = read_folder(path, Decoder(IMAGE))
     pixels = [image for images in found.values() for _, image in images]
     labels = [label for label, images in enumerate(found.values()) for _ in images]
     return Batch(torch.stack(pixels).float() / 255, torch.tensor(labels))
@@ -321,6 +323,38 @@ def test_a_run_with_soft_gates_adapts_as_well(tiny: Callable[..., Experiment], d
     meta_train(soft, directory, quiet=True)
     found = adapt(directory, soft, done.example / "support", done.example / "query", tmp_path / "out")
     assert found.predicted == 10
+
+
+def test_files_of_an_earlier_task_that_this_one_has_not_are_removed(done, metanas, tmp_path: Path) -> None:
+    """A uniform supernet has chosen no cell."""
+    words = ["adapt", done.path, "--support", done.example / "support", "--out", tmp_path]
+    assert "cell.svg" in metanas(*words).out
+    said = metanas(*words, "adapt.strategy=uniform", "adapt.deploy=supernet").out
+    assert names(tmp_path) == sorted(set(WRITTEN) - {"cell.svg"})
+    assert "(genotype.json, weights.safetensors, predictions.csv)" in said
+
+
+def test_names_of_files_need_not_be_text(done, example: Path, tmp_path: Path) -> None:
+    """As in old archives: the bytes of Latin-1."""
+    image = next((example / "query").rglob("*.png"))
+    name = os.fsencode(image.parent) + b"/caf\xe9.png"
+    os.rename(os.fsencode(image), name)
+    os.rename(image.parent, os.fsencode(example / "query") + b"/\xe9")
+    os.rename(example / "support" / image.parent.name, os.fsencode(example / "support") + b"/\xe9")
+    adapt(done.directory, done.experiment, example / "support", example / "query", tmp_path / "out")
+    table = (tmp_path / "out" / "predictions.csv").read_bytes()
+    assert b"/\xe9/caf\xe9.png" in table
+    assert names(tmp_path / "out") == WRITTEN
+
+
+def test_files_that_cannot_be_read_are_left_out_where_that_is_asked_for(
+    done, example: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (next((example / "support").iterdir()) / "damaged.png").write_bytes(b"no image")
+    experiment = done.directory.experiment(["data.skip_corrupt=true"])
+    found = adapt(done.directory, experiment, example / "support", example / "query", tmp_path / "out")
+    assert found.accuracy is not None
+    assert "left out 1 file that cannot be read" in caplog.text
 
 
 def test_the_supernet_is_handed_out_where_the_configuration_says_so(done, tmp_path: Path) -> None:

@@ -172,6 +172,16 @@ class TestColours:
         assert "cifar100/" in line
         assert not (tmp_path / "run").exists()
 
+    def test_leaves_an_example_of_varied_tasks(self, tiny, tmp_path: Path) -> None:
+        """Their shape is the largest one, for which a class may have too few images: 20 of a glyph."""
+        write_example(tiny("task.varied=true", "task.k_shot=10", "evaluate.n_query=15"), tmp_path / "example")
+        counts = [
+            len(list(folder.iterdir()))
+            for part in ("support", "query")
+            for folder in (tmp_path / "example" / part).iterdir()
+        ]
+        assert set(counts) == {10}
+
     def test_leaves_an_example_in_colours(self, tiny, tmp_path: Path) -> None:
         write_example(tiny(*COLOURS), tmp_path / "example")
         files = sorted((tmp_path / "example" / "support").rglob("*.png"))

@@ -304,7 +304,8 @@ class TestRefusals:
 
     def test_a_run_without_a_checkpoint(self, metanas, tiny: Callable[..., Experiment], tmp_path: Path) -> None:
         directory = RunDirectory(tmp_path / "run")
-        directory.create(tiny())
+        with directory.begun(tiny(), resume=False):
+            pass
         line = metanas("evaluate", directory.path).line
         assert "no checkpoint" in line
         assert "meta-train the run first" in line

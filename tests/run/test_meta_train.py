@@ -149,7 +149,8 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again(
     done, tiny: Tiny, tmp_path: Path, outcome: Outcome, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = RunDirectory(tmp_path / "run")
-    directory.create(tiny())
+    with directory.begun(tiny(), resume=False):
+        pass
     directory.metrics.write_text('{"meta/iter": 1, "meta/outer_loss": 7.0}\n{"meta/it')
     with caplog.at_level(logging.WARNING):
         meta_train(tiny(), directory, resume=True, quiet=True)
@@ -241,6 +242,18 @@ def test_a_second_process_is_told_who_writes_here(
         assert f"is being written by process {os.getpid()} on " in line
     assert copied.checkpoints.load("last").keys() == done.directory.checkpoints.load("last").keys()
     assert metanas("meta-train", "-q", "--resume", "--out", copied.path, *tiny_overrides).code == 0
+
+
+def test_the_second_of_two_beginners_writes_nothing(tiny: Tiny, tmp_path: Path) -> None:
+    """Both have looked before either has begun."""
+    first, second = RunDirectory(tmp_path / "run"), RunDirectory(tmp_path / "run")
+    with first.begun(tiny(), resume=False):
+        with pytest.raises(RunError, match="is being written by process"), second.begun(tiny("seed=2"), resume=False):
+            pass
+        assert first.experiment() == tiny()
+    with pytest.raises(RunError, match="holds a run already"), second.begun(tiny("seed=2"), resume=False):
+        pass
+    assert first.experiment() == tiny()
 
 
 def test_a_lock_that_a_dead_process_left_is_no_lock(copied: RunDirectory) -> None:

@@ -107,6 +107,7 @@ def test_a_training_that_is_stopped_ends_with_the_same_bits(
     assert "not finished yet" in report(stopped).read_text()
     retrain(str(stopped.path), small(), stopped, resume=True, quiet=True)
     assert outcome(stopped) == outcome(trained)
+    assert json.loads((stopped.path / "env.json").read_text())["given"] == "darts_v2"  # as it began
 
 
 def test_a_checkpoint_holds_running_statistics_and_momentum(small: Small) -> None:
@@ -219,7 +220,8 @@ class TestGivenCells:
         with pytest.raises(RunError, match="expected a single-task search, got a meta-trained run"):
             given_cells(f"random:{done.path}", 0)
         other = RunDirectory(tmp_path / "other")
-        other.create(load_search(None, ["space.kind=nas_bench_201", "space.nodes=3"]))
+        with other.begun(load_search(None, ["space.kind=nas_bench_201", "space.nodes=3"]), resume=False):
+            pass
         with pytest.raises(GenotypeError, match=r"random:.*other: expected a search of normal and reduction cells"):
             given_cells(f"random:{other.path}", 0)
 
@@ -284,6 +286,7 @@ REFUSED = [
     ("data.resolution=16", "the auxiliary head needs maps"),
     ("data.source=glyphs", "data.source must be divided by image, one of cifar10, svhn, got glyphs"),
     ("data.rotations=true", "data.rotations must be false"),
+    ("data.drop_duplicates=true", "data.drop_duplicates must be false"),
 ]
 
 
@@ -334,7 +337,13 @@ def test_seeds_repeat_a_training_and_say_its_spread(metanas, retrained_on: list[
     (out / "report.html").unlink()
     assert metanas("report", out).code == 0
     assert (out / "report.html").read_text() == page
-    assert "holds a run already" in metanas(*words).line
+    shutil.copytree(out / "seed-1", out / "seed-7")  # of another call
+    assert metanas("report", out).code == 0
+    assert (out / "report.html").read_text() == page
+    shutil.rmtree(out / "seed-0")
+    assert "seed-1 holds a run already" in metanas(*words).line  # before seed 0 is trained
+    assert not (out / "seed-0").exists()
+    assert "holds a run of one seed" in metanas(*words[:5], "--out", out / "seed-7", *retrained_on).line
     shutil.rmtree(out / "seed-1")
     assert metanas(*words, "--resume").code == 0
     again = json.loads((out / "spread.json").read_text())

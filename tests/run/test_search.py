@@ -217,6 +217,11 @@ REFUSED = [
     ("space.partial=3", "space.partial must be at least 1 and divide space.width=2, got 3"),
     ("data.source=cifar10 data.channels=3 images.classes=train", "cifar10 is divided by image: images.classes must be"),
     ("space.nodes=9", "space.nodes must be in 1..8, got 9"),
+    ("space.kind=conv4", "a search chooses: expected space.kind=darts or another one with choices, got conv4"),
+    (
+        "search.stage_cells=[3,2] search.stage_ops=[8,5] search.stage_drop=[0,0] space.kind=darts space.cells=null",
+        "search.stage_cells must be in 3..64, got 2",
+    ),
 ]
 
 

@@ -44,7 +44,8 @@ def test_runs_that_began_from_each_other_have_seen_each_other_s_classes_once(
     """As when the first was made anew, beginning with the second."""
     runs = [RunDirectory(tmp_path / name) for name in "ab"]
     for run, start in zip(runs, reversed(runs), strict=True):
-        run.create(tiny(f"start={start.path}"))
+        with run.begun(tiny(f"start={start.path}"), resume=False):
+            pass
     check_unseen(runs[0], build_data.dataset(done.experiment.data), "test")
 
 

@@ -139,6 +139,14 @@ def test_what_an_edge_may_not_carry_is_no_part_of_the_anchor() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_penalties_count_a_pair_of_inputs_as_an_edge() -> None:
+    """Pairs have one row of logits a node, without an axis of edges."""
+    logits = {"normal": torch.tensor([[0.5, -0.2], [0.1, 0.3]]), "normal_inputs_0": torch.tensor([0.4, 0.2])}
+    rows = {"all": torch.cat([table.view(-1, 2) for table in logits.values()])}
+    torch.testing.assert_close(anchor(logits), anchor(rows))
+    torch.testing.assert_close(smooth_max(logits), smooth_max(rows))
+
+
 def test_the_penalty_of_beta_darts_pushes_down_what_leads(small) -> None:
     edges = sum(len(a) for a in small.start.arch.values())
     logits = {name: a.clone().requires_grad_() for name, a in small.start.arch.items()}

@@ -122,7 +122,7 @@ def test_the_png_has_two_pixels_per_unit(tmp_path: Path) -> None:
     assert abs(height - 2 * float(root.attrib["height"])) <= 2
 
 
-ONE_INPUT = Wiring(inputs=1, nodes=3, is_concatenated=False, first_node=1)
+ONE_INPUT = Wiring(inputs=1, nodes=3, outputs=(3,), first_node=1)
 SIX_EDGES = [CellEdge(source, target, "nor_conv_3x3") for target in (1, 2, 3) for source in range(target)]
 
 
@@ -133,7 +133,7 @@ def test_a_cell_of_one_input_ends_in_its_last_node() -> None:
     assert [(box.label, box.sub) for box in states] == [("c", "k\N{MINUS SIGN}1"), ("1", ""), ("2", ""), ("3", "")]
     assert [box.hint for box in boxes if box.family][0] == "c_{k-1} \N{RIGHTWARDS ARROW} node 1: nor_conv_3x3"
     assert [wire.start[0] for wire in panel.wires if wire.end[0] == out.x] == [states[-1].x + states[-1].width]
-    assert out.hint == "the last node"
+    assert out.hint == "node 3"
     assert not [pair for pair in combinations(panel.boxes, 2) if overlap(*pair)]
     assert not [(wire, box) for wire in panel.wires for box in panel.boxes if crosses(wire, box)]
 
@@ -141,3 +141,14 @@ def test_a_cell_of_one_input_ends_in_its_last_node() -> None:
 def test_an_edge_into_the_only_input_is_refused() -> None:
     with pytest.raises(GenotypeError, match=r"into one of 1\.\.3, got 0 to 0"):
         draw_cells({"cell": [CellEdge(0, 0, "none")]}, ONE_INPUT)
+
+
+def test_outputs_are_the_nodes_that_are_named() -> None:
+    """As in AmoebaNet, whose cells leave some nodes out."""
+    panel = lay_out("cell", SIX_EDGES, ONE_INPUT._replace(outputs=(1, 3)))
+    *boxes, out = panel.boxes
+    first, _, last = [box for box in boxes if not box.family][1:]
+    ends = [wire.start for wire in panel.wires if wire.end[0] == out.x]
+    assert ends == [(box.x + box.width, box.middle[1]) for box in (first, last)]
+    assert out.hint == "node 1, node 3, concatenated"
+    assert not [(wire, box) for wire in panel.wires for box in panel.boxes if crosses(wire, box)]

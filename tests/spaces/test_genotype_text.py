@@ -90,6 +90,7 @@ def test_other_ways_to_write_it_are_read(text: str) -> None:
         ("[2, 3]", "[]", "normal_concat: .* at least one"),
         ("[2, 3]", "range(2, 10**9)", "normal_concat: expected the number of a state"),
         ("[2, 3]", "range(2, 1000000000)", "normal_concat: expected nodes of the cell"),
+        ("[2, 3]", "range(2, 99999999999999999999)", "normal_concat: expected nodes of the cell"),
         ("[2, 3]", "range(4)", "normal_concat: expected a list of nodes"),
         ("[3])", "[3], depth=8)", "expected the arguments normal, .* got depth; leave it out"),
         ("reduce_concat=[3]", "**more", r"expected the arguments normal, .* got \*\*"),
