@@ -43,7 +43,10 @@ class Space:
     partial: int = 1
     """Operations see 1/partial of the channels, the others pass by, and edges have logits of their own (PC-DARTS, which
     has 4); divides `width`. 1 is the plain cell; only `fewshot` and `darts` have another."""
-
+    connected: bool = True
+    """Whether a cell whose edges may carry `none` keeps a way from its input to its output, so that no task can cut
+    its own network: of all such cells the logits prefer the likeliest. False is the published rule of `nas_bench_201`,
+    each edge for itself; the cells of the other spaces are connected."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of features while a network is trained or adapted; weights, logits, the statistics of norms and every score are
     float32. bfloat16 is for a GPU: half the memory traffic."""
@@ -57,6 +60,11 @@ class Space:
             raise ConfigError(
                 f"space.partial must be 1 for space.kind={self.kind}, got {self.partial}; space.kind=darts and fewshot "
                 "have partial channels"
+            )
+        if not self.connected and self.kind != "nas_bench_201":
+            raise ConfigError(
+                f"space.connected must be true for space.kind={self.kind}, whose cells are never cut; only "
+                "space.kind=nas_bench_201 has cells that are"
             )
         if self.kind == "nas_bench_201" and self.nodes != 3:
             raise ConfigError(

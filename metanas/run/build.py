@@ -53,7 +53,9 @@ SPACES: dict[str, Callable[[Space, HeadName], SearchSpace]] = {
         space.width, space.nodes, _given(space.cells, Darts.stack), head=head, partial=space.partial
     ),
     "metanas": lambda space, head: MetaNas(space.width, space.nodes, _given(space.cells, MetaNas.stack), head),
-    "nas_bench_201": lambda space, head: NasBench201(space.width, _given(space.cells, NasBench201.cells_a_stage), head),
+    "nas_bench_201": lambda space, head: NasBench201(
+        space.width, _given(space.cells, NasBench201.cells_a_stage), head, space.connected
+    ),
     "conv4": lambda space, head: Backbone(lambda spec: Conv4(spec, space.width, head)),
     "resnet8": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, NARROW, head)),
     "resnet8_maps": lambda space, head: Backbone(lambda spec: ResNet(spec, space.width, NARROW_MAPS, head)),

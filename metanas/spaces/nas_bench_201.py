@@ -3,11 +3,13 @@
 `NasBench201()` has the published size: its children have the parameters and multiply-accumulates of the benchmark's
 table. `NasBench201(width=8, cells_a_stage=1)` is a supernet for a CPU.
 
-An edge whose gate has chosen `none` computes nothing and sends no gradient: where straight-through gates disconnect the
-cell, only the noise of a temperature above 0 finds another one.
+An edge whose gate has chosen `none` computes nothing and sends no gradient: once straight-through gates have cut the
+output from the input, a task only guesses, and only the noise of a temperature above 0 finds another cell. `connected`
+spaces prefer the likeliest cell among those that are not cut.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import nn
@@ -35,6 +37,8 @@ OPS: Ops = {
 }
 """All operations but `none`; every edge has stride 1."""
 
+NONE = PRIMITIVES.index("none")
+
 KIND = "searched"
 """There is one kind of cell; this is the name of its gates."""
 
@@ -42,6 +46,13 @@ STAGES = 3
 
 EDGES = tuple((source, node + 1) for node, source in edge_ends(NODES, inputs=1))
 """(source, target) of every edge, in the order of a genotype."""
+
+PATHS = tuple(
+    tuple(EDGES.index(step) for step in zip((0, *stops), (*stops, NODES), strict=True))
+    for count in range(NODES)
+    for stops in combinations(range(1, NODES), count)
+)
+"""The edges of every way from the input of a cell to its output, short ways first."""
 
 DECISIONS = tuple(Decision(f"{target}<-{source}", PRIMITIVES) for source, target in EDGES)
 
@@ -60,6 +71,9 @@ class NasBench201:
     """Cells of each of the three stages."""
     head: HeadName = "linear"
     """The classifier."""
+    connected: bool = False
+    """Whether logits prefer the likeliest cell whose input reaches its output, where the published rule takes the
+    strongest operation of every edge. `encode` then inverts `decode` for connected cells alone."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= 4096:
@@ -102,11 +116,11 @@ class NasBench201:
     def harden(self, arch: Params) -> Params:
         """See `SearchSpace`: the strongest operation of each edge, `none` among them; ties go to the earlier one."""
         table = self._table(arch).detach()
-        return {KIND: torch.zeros_like(table).scatter(-1, _strongest(table), 1.0)}
+        return {KIND: torch.zeros_like(table).scatter(-1, self._preferred(table), 1.0)}
 
     def decode(self, arch: Params) -> Genotype:
         """See `SearchSpace`."""
-        return tuple(_strongest(self._table(arch).detach())[:, 0].tolist())
+        return tuple(self._preferred(self._table(arch).detach())[:, 0].tolist())
 
     def cells(self, genotype: Genotype) -> dict[str, tuple[CellEdge, ...]]:
         """See `SearchSpace`; all six edges, `none` among their operations."""
@@ -132,6 +146,21 @@ class NasBench201:
                 f"{', '.join(map(repr, arch)) or 'none'}; choose a space with these kinds of cells"
             )
         return arch[KIND]
+
+    def _preferred(self, table: torch.Tensor) -> torch.Tensor:
+        """The column of each edge's operation `[..., edges, 1]`: the strongest one, but opened along one way.
+
+        A way costs the logits that its edges give up where they would rather carry `none`; the cheapest one is opened,
+        which changes nothing where the cell is connected as it is.
+        """
+        strongest = _strongest(table)
+        if not self.connected:
+            return strongest
+        present = _strongest(table.narrow(-1, NONE + 1, len(PRIMITIVES) - 1)) + NONE + 1
+        price = (table.gather(-1, strongest) - table.gather(-1, present))[..., 0]
+        ways = table.new_tensor([[edge in path for edge in range(len(EDGES))] for path in PATHS])
+        cheapest = _strongest(-(price @ ways.mT))
+        return torch.where(ways[cheapest[..., 0]][..., None] > 0, present, strongest)
 
     def _network(self, plan: list[list[str]], spec: TaskSpec) -> nn.Module:
         maps = (-(-spec.image[1] // 4), -(-spec.image[2] // 4))  # two blocks halve the resolution, rounding up

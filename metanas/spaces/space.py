@@ -103,7 +103,7 @@ class SearchSpace(ArchitectureSpace, Protocol):
     def decode(self, arch: Params) -> Genotype:
         """The architecture that `arch` (logits or gates) prefers.
 
-        `encode(decode(a)) == harden(a)` and `decode(encode(g)) == g`.
+        `encode(decode(a)) == harden(a)`, and `decode(encode(g)) == g` for every `g` that logits can prefer.
         """
         ...
 

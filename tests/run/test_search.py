@@ -215,6 +215,7 @@ REFUSED = [
     ("search.stage_cells=[3] search.stage_ops=[8] search.stage_drop=[1]", r"stage_drop must hold numbers in \[0, 1\)"),
     ("search.most_skips=-1", "search.most_skips must be in 0..16, got -1"),
     ("space.partial=3", "space.partial must be at least 1 and divide space.width=2, got 3"),
+    ("space.connected=false", "space.connected must be true for space.kind=fewshot, whose cells are never cut"),
     ("data.source=cifar10 data.channels=3 images.classes=train", "cifar10 is divided by image: images.classes must be"),
     ("space.nodes=9", "space.nodes must be in 1..8, got 9"),
     ("space.kind=conv4", "a search chooses: expected space.kind=darts or another one with choices, got conv4"),

@@ -106,6 +106,31 @@ def test_an_edge_carries_its_strongest_operation_none_included() -> None:
     )
 
 
+@pytest.mark.parametrize("lean", [0.0, 2.0, 5.0])
+def test_a_connected_space_prefers_the_likeliest_cell_that_joins_its_input_to_its_output(lean: float) -> None:
+    """Against a search through all cells, for logits that lean to `none`."""
+    space, published = NasBench201(connected=True), NasBench201()
+    ways = [(3,), (0, 4), (1, 5), (0, 2, 5)]
+    cells = torch.cartesian_prod(*[torch.arange(5)] * 6)
+    cells = cells[torch.stack([(cells[:, way] > 0).all(-1) for way in ways]).any(0)]
+    logits = torch.randn(40, 6, 5, generator=stream(0, "arch"))
+    logits[..., 0] += lean
+    worth = torch.stack([logits[:, edge, cells[:, edge]] for edge in range(6)]).sum(0)
+    expected = [tuple(cell) for cell in cells[worth.argmax(-1)].tolist()]
+    assert [space.decode({KIND: table}) for table in logits] == expected
+    joined = set(map(tuple, cells.tolist()))
+    as_published = [published.decode({KIND: table}) for table in logits]
+    assert all(own == each or each not in joined for own, each in zip(expected, as_published, strict=True))
+    assert (sum(each in joined for each in as_published) < 40) == (lean > 0)
+    for form in (space.harden({KIND: logits})[KIND], torch.vmap(lambda t: space.harden({KIND: t})[KIND])(logits)):
+        assert torch.equal(form, torch.stack([space.encode(cell)[KIND] for cell in expected]))
+    assert all(space.decode(space.encode(cell)) == cell for cell in expected)
+
+
+def test_a_connected_space_opens_the_shortest_way_where_all_cost_the_same() -> None:
+    assert NasBench201(connected=True).decode(SPACE.logits()) == (0, 0, 0, 1, 0, 0)
+
+
 def test_every_architecture_has_a_string_of_its_own() -> None:
     grid = torch.cartesian_prod(*[torch.arange(5)] * 6).tolist()
     strings = {SPACE.write(tuple(genotype)) for genotype in grid}
