@@ -28,6 +28,7 @@ def test_the_readme_has_its_commands() -> None:
     assert len(commands()) == 12
 
 
+@pytest.mark.timeout(600)  # thirteen commands, one after another
 def test_the_commands_work_in_their_order(
     searched_on: list[str], retrained_on: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
