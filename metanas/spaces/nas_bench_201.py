@@ -14,6 +14,7 @@ from itertools import combinations
 import torch
 from torch import nn
 
+from metanas.constant import constant
 from metanas.errors import ConfigError, GenotypeError
 from metanas.params import Params
 from metanas.spaces.arch_string import NODES, read_arch, write_arch
@@ -37,8 +38,6 @@ OPS: Ops = {
 }
 """All operations but `none`; every edge has stride 1."""
 
-NONE = PRIMITIVES.index("none")
-
 KIND = "searched"
 """There is one kind of cell; this is the name of its gates."""
 
@@ -52,7 +51,10 @@ PATHS = tuple(
     for count in range(NODES)
     for stops in combinations(range(1, NODES), count)
 )
-"""The edges of every way from the input of a cell to its output, short ways first."""
+"""The edges of every path from the input of a cell to its output, short ones first."""
+
+ON_PATH = tuple(tuple(float(edge in path) for edge in range(len(EDGES))) for path in PATHS)
+"""For every path, which edges are on it."""
 
 DECISIONS = tuple(Decision(f"{target}<-{source}", PRIMITIVES) for source, target in EDGES)
 
@@ -73,7 +75,7 @@ class NasBench201:
     """The classifier."""
     connected: bool = False
     """Whether logits prefer the likeliest cell whose input reaches its output, where the published rule takes the
-    strongest operation of every edge. `encode` then inverts `decode` for connected cells alone."""
+    strongest operation of every edge. `decode` then inverts `encode` for connected cells alone."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= 4096:
@@ -114,7 +116,9 @@ class NasBench201:
         return {KIND: torch.eye(len(PRIMITIVES))[list(genotype)]}
 
     def harden(self, arch: Params) -> Params:
-        """See `SearchSpace`: the strongest operation of each edge, `none` among them; ties go to the earlier one."""
+        """See `SearchSpace`: the strongest operation of each edge, `none` among them, but for what `connected` opens;
+        ties go to the earlier one.
+        """
         table = self._table(arch).detach()
         return {KIND: torch.zeros_like(table).scatter(-1, self._preferred(table), 1.0)}
 
@@ -148,19 +152,19 @@ class NasBench201:
         return arch[KIND]
 
     def _preferred(self, table: torch.Tensor) -> torch.Tensor:
-        """The column of each edge's operation `[..., edges, 1]`: the strongest one, but opened along one way.
+        """The column of each edge's operation `[..., edges, 1]`: the strongest one, but opened along one path.
 
-        A way costs the logits that its edges give up where they would rather carry `none`; the cheapest one is opened,
+        A path costs the logits that its edges give up where they would rather carry `none`; the cheapest one is opened,
         which changes nothing where the cell is connected as it is.
         """
         strongest = _strongest(table)
         if not self.connected:
             return strongest
-        present = _strongest(table.narrow(-1, NONE + 1, len(PRIMITIVES) - 1)) + NONE + 1
+        present = _strongest(table[..., 1:]) + 1  # the first column is `none`
         price = (table.gather(-1, strongest) - table.gather(-1, present))[..., 0]
-        ways = table.new_tensor([[edge in path for edge in range(len(EDGES))] for path in PATHS])
-        cheapest = _strongest(-(price @ ways.mT))
-        return torch.where(ways[cheapest[..., 0]][..., None] > 0, present, strongest)
+        on_path = constant(ON_PATH, table.dtype, table.device)
+        cheapest = _strongest(-(price @ on_path.mT))[..., 0]
+        return torch.where(on_path[cheapest][..., None] > 0, present, strongest)
 
     def _network(self, plan: list[list[str]], spec: TaskSpec) -> nn.Module:
         maps = (-(-spec.image[1] // 4), -(-spec.image[2] // 4))  # two blocks halve the resolution, rounding up
